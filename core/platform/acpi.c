@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * platform/acpi.c - takes what devices say about themselves ("bp.acpi/1"), checks it, and has the
+ * tables of ACPI 6.4 laid out and copied to guest memory.
+ *
+ * The builder's functions cannot fail, so the first mistake is kept and acpi_write() returns it.
+ */
+#include "platform/acpi_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB 0x100000ull
+
+/* ---- the builder ---- */
+
+static struct acpi_description *of_builder(struct bp_acpi_builder *b)
+{
+    return (struct acpi_description *)(void *)b;
+}
+
+static void build_power(struct bp_acpi_builder *b, const struct bp_acpi_power *power)
+{
+    struct acpi_description *d = of_builder(b);
+
+    if (d->err != 0)
+        return;
+    if (power == NULL || power->size < sizeof(*power)) {
+        d->err = error_set(
+            &d->error, -EINVAL,
+            "a device described its power registers with %u bytes, expected at least %zu; "
+            "set bp_acpi_power.size to sizeof(struct bp_acpi_power)",
+            power == NULL ? 0u : power->size, sizeof(*power));
+        return;
+    }
+    if (d->has_power) {
+        d->err =
+            error_set(&d->error, -EINVAL,
+                      "two devices describe ACPI power registers, at PM1a ports 0x%x and 0x%x, but "
+                      "a machine has one set; remove one of the devices",
+                      d->power.pm1a_event_port, power->pm1a_event_port);
+        return;
+    }
+    d->power = *power;
+    d->has_power = true;
+    if ((power->pm1a_event_port == 0) != (power->pm1a_control_port == 0)) {
+        d->err = error_set(
+            &d->error, -EINVAL,
+            "a device describes only one of the ACPI PM1a event port (0x%x) and control port "
+            "(0x%x); it must give both or neither",
+            power->pm1a_event_port, power->pm1a_control_port);
+        return;
+    }
+    if (power->pm1a_event_port > 0xfffc || power->pm1a_control_port > 0xfffe ||
+        power->pm_timer_port > 0xfffc) {
+        d->err =
+            error_set(&d->error, -EINVAL,
+                      "the ACPI power registers at ports 0x%x, 0x%x and 0x%x do not all end below "
+                      "port 0x10000; move them down",
+                      power->pm1a_event_port, power->pm1a_control_port, power->pm_timer_port);
+        return;
+    }
+    if (power->s5_type > 7) {
+        d->err = error_set(
+            &d->error, -EINVAL,
+            "the ACPI sleep type %u of S5 does not fit SLP_TYP, which has 3 bits; choose 0..7",
+            power->s5_type);
+        return;
+    }
+    /* 0 is the timer's and 2 the cascade's: a level-triggered SCI there would break both. */
+    if (acpi_has_fixed_hardware(d) &&
+        (power->sci_line == 0 || power->sci_line == 2 || power->sci_line >= ACPI_GSIS))
+        d->err = error_set(&d->error, -EINVAL,
+                           "the ACPI interrupt is on line %u, expected 1 or 3..%u; 9 is usual",
+                           power->sci_line, ACPI_GSIS - 1);
+}
+
+static void build_has(struct bp_acpi_builder *b, uint32_t bits)
+{
+    struct acpi_description *d = of_builder(b);
+    uint32_t known = BP_ACPI_HAS_RTC | BP_ACPI_HAS_8042;
+
+    if (d->err != 0)
+        return;
+    d->has |= bits;
+    if ((bits & ~known) != 0)
+        d->err = error_set(&d->error, -EINVAL,
+                           "a device says it has 0x%x, of which this Backplane knows only 0x%x; "
+                           "use a newer Backplane",
+                           bits, known);
+}
+
+static void build_device(struct bp_acpi_builder *b, const char *hid, uint32_t uid, uint16_t port,
+                         uint16_t port_count, uint32_t irq)
+{
+    struct acpi_description *d = of_builder(b);
+
+    if (d->err != 0)
+        return;
+    if (hid == NULL || (!aml_is_eisa_id(hid) && !aml_is_acpi_id(hid))) {
+        d->err = error_set(
+            &d->error, -EINVAL,
+            "a device gives \"%.16s\" as its ACPI hardware ID, expected one like PNP0501 or "
+            "QEMU0001",
+            hid == NULL ? "" : hid);
+        return;
+    }
+    if (d->device_count == ACPI_DEVICES_MAX) {
+        d->err =
+            error_set(&d->error, -ENOSPC,
+                      "more than %u devices are described to ACPI (the next is %s); remove some",
+                      ACPI_DEVICES_MAX, hid);
+        return;
+    }
+    if (port_count > 0x10000u - port) {
+        d->err = error_set(
+            &d->error, -EINVAL,
+            "ACPI device %s %u has %u ports from 0x%x on, which end above 0xffff; move it down",
+            hid, uid, port_count, port);
+        return;
+    }
+    if (irq != UINT32_MAX && irq >= ACPI_GSIS) {
+        d->err = error_set(&d->error, -EINVAL,
+                           "ACPI device %s %u is on interrupt line %u, expected one below %u", hid,
+                           uid, irq, ACPI_GSIS);
+        return;
+    }
+    for (uint32_t i = 0; i < d->device_count; i++) {
+        if (d->devices[i].uid == uid && strcmp(d->devices[i].hid, hid) == 0) {
+            d->err =
+                error_set(&d->error, -EINVAL,
+                          "two devices describe themselves to ACPI as %s %u; the number must tell "
+                          "them apart",
+                          hid, uid);
+            return;
+        }
+    }
+    struct acpi_device *device = &d->devices[d->device_count++];
+    memcpy(device->hid, hid, strlen(hid) + 1);
+    device->uid = uid;
+    device->port = port;
+    device->port_count = port_count;
+    device->irq = irq;
+}
+
+static void build_aml(struct bp_acpi_builder *b, const uint8_t *aml, uint64_t len)
+{
+    struct acpi_description *d = of_builder(b);
+
+    if (d->err != 0 || len == 0)
+        return;
+    if (aml == NULL) {
+        d->err = error_set(
+            &d->error, -EINVAL,
+            "a device gives %" PRIu64 " bytes of AML at address 0; it must point to them", len);
+        return;
+    }
+    aml_bytes(&d->aml, aml, len);
+    if (d->aml.err == -ENOSPC)
+        d->err =
+            error_set(&d->error, -ENOSPC,
+                      "the devices' AML is more than the %u bytes that there are for ACPI tables; "
+                      "remove some devices",
+                      ACPI_BYTES);
+    else if (d->aml.err != 0)
+        d->err = error_set(&d->error, d->aml.err, "out of memory for the devices' AML");
+}
+
+struct acpi_description *acpi_description_new(void)
+{
+    struct acpi_description *d = calloc(1, sizeof(*d));
+
+    if (d == NULL)
+        return NULL;
+    d->builder = (struct bp_acpi_builder){
+        .size = sizeof(d->builder),
+        .power = build_power,
+        .has = build_has,
+        .device = build_device,
+        .aml = build_aml,
+    };
+    aml_init(&d->aml, ACPI_BYTES);
+    return d;
+}
+
+void acpi_description_free(struct acpi_description *d)
+{
+    if (d == NULL)
+        return;
+    aml_free(&d->aml);
+    free(d);
+}
+
+struct bp_acpi_builder *acpi_builder(struct acpi_description *d)
+{
+    return &d->builder;
+}
+
+bool acpi_has_fixed_hardware(const struct acpi_description *d)
+{
+    return d->power.pm1a_event_port != 0 && d->power.pm1a_control_port != 0;
+}
+
+/* ---- checks and layout ---- */
+
+/* True if [base, base + length) is empty or ends at or below `end`. */
+static bool ends_below(uint64_t base, uint64_t length, uint64_t end)
+{
+    return length == 0 || (base < end && length <= end - base);
+}
+
+static int check_machine(const struct acpi_machine *m, struct error *e)
+{
+    if (m->cpus == 0)
+        return error_set(e, -EINVAL, "the machine has 0 processors, expected at least 1");
+    if (!m->has_pci)
+        return 0;
+    if (m->ecam_buses == 0 || m->ecam_buses > 256)
+        return error_set(e, -EINVAL, "the PCI host bridge has %u buses, expected 1..256",
+                         m->ecam_buses);
+    if (m->ecam_gpa == 0 || m->ecam_gpa % MIB != 0 ||
+        !ends_below(m->ecam_gpa, m->ecam_buses * MIB, 1ull << 52))
+        return error_set(e, -EINVAL,
+                         "the PCI configuration space of %u buses is at 0x%" PRIx64
+                         ", expected a multiple of "
+                         "1 MiB from which it ends below 2^52",
+                         m->ecam_buses, m->ecam_gpa);
+    if (!ends_below(m->mmio32_gpa, m->mmio32_length, 1ull << 32) ||
+        (m->mmio32_gpa == 0 && m->mmio32_length != 0))
+        return error_set(e, -EINVAL,
+                         "the 32-bit PCI window of 0x%" PRIx64 " bytes is at 0x%" PRIx64
+                         ", expected it to end at or below 4 GiB",
+                         m->mmio32_length, m->mmio32_gpa);
+    if (!ends_below(m->mmio64_gpa, m->mmio64_length, 1ull << 52) ||
+        (m->mmio64_gpa == 0 && m->mmio64_length != 0))
+        return error_set(e, -EINVAL,
+                         "the 64-bit PCI window of 0x%" PRIx64 " bytes is at 0x%" PRIx64
+                         ", expected it to end at or below 2^52",
+                         m->mmio64_length, m->mmio64_gpa);
+    return 0;
+}
+
+int acpi_write(const struct acpi_description *d, const struct acpi_machine *machine,
+               struct ram *ram, uint64_t *rsdp_gpa, struct error *e)
+{
+    struct acpi_area area;
+
+    if (d->err != 0)
+        return error_set(e, d->err, "%s", d->error.text);
+    int err = check_machine(machine, e);
+    if (err != 0)
+        return err;
+
+    memset(&area, 0, sizeof(area));
+    aml_init(&area.out, ACPI_BYTES);
+    aml_le(&area.out, 0, 8); /* the RSDP, filled in by acpi_write_roots() */
+    aml_align(&area.out, 64);
+    if (acpi_has_fixed_hardware(d))
+        acpi_write_facs(&area);
+    acpi_write_dsdt(&area, d, machine);
+    acpi_write_fadt(&area, d);
+    acpi_write_madt(&area, d, machine);
+    if (machine->has_pci)
+        acpi_write_mcfg(&area, machine);
+    acpi_write_roots(&area);
+
+    err = area.out.err;
+    if (err == -ENOSPC)
+        error_set(e, err,
+                  "the ACPI tables of %u processors and %u devices need more than the %u bytes "
+                  "that there are "
+                  "for them; describe fewer devices or processors",
+                  machine->cpus, d->device_count, ACPI_BYTES);
+    else if (err == -ENOMEM)
+        error_set(e, err, "out of memory for the ACPI tables");
+    else if (err != 0)
+        error_set(e, err, "the ACPI tables cannot express the machine");
+    if (err == 0) {
+        err = ram_write(ram, ACPI_GPA, area.out.bytes, area.out.length);
+        if (err != 0)
+            error_set(e, err,
+                      "the ACPI tables go to 0x%x, but there the machine has no RAM for %" PRIu64
+                      " bytes; give it at least 1 MiB with nothing reserved there",
+                      ACPI_GPA, area.out.length);
+        else
+            *rsdp_gpa = ACPI_GPA;
+    }
+    aml_free(&area.out);
+    return err;
+}

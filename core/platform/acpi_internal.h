@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * platform/acpi_internal.h - what the ACPI sources share: the description that devices fill, and
+ * the area in which tables are laid out before they go to guest memory.
+ */
+#ifndef PLATFORM_ACPI_INTERNAL_H
+#define PLATFORM_ACPI_INTERNAL_H
+
+#include "platform/acpi.h"
+#include "platform/aml.h"
+
+#define ACPI_DEVICES_MAX 256u
+#define ACPI_HID_MAX 8u /* characters of the longer form */
+
+/* What bp_acpi_builder.device() was told, checked. */
+struct acpi_device {
+    char hid[ACPI_HID_MAX + 1];
+    uint8_t reserved;
+    uint16_t port, port_count; /* count 0: none */
+    uint32_t uid;
+    uint32_t irq; /* UINT32_MAX: none */
+};
+
+struct acpi_description {
+    struct bp_acpi_builder builder; /* first, so that the callbacks find the rest */
+    struct bp_acpi_power power;     /* zeroes: none */
+    bool has_power;
+    uint32_t has; /* BP_ACPI_HAS_* */
+    uint32_t device_count;
+    struct acpi_device devices[ACPI_DEVICES_MAX];
+    struct aml aml; /* what devices wrote themselves, in the order of the calls */
+    int err;        /* of the first call that was wrong, and its sentence */
+    struct error error;
+};
+
+/* The tables, at offsets from ACPI_GPA; where each begins, 0 for none but the RSDP. */
+struct acpi_area {
+    struct aml out;
+    uint32_t facs, dsdt, fadt, madt, mcfg;
+};
+
+/* True if the machine has the fixed hardware of ACPI 6.4, 4.8.3: PM1a event and control blocks. */
+bool acpi_has_fixed_hardware(const struct acpi_description *d);
+
+/* Begins a table with its header (5.2.6): at a multiple of 16, returns its offset. */
+uint32_t acpi_table_begin(struct acpi_area *area, const char *signature, uint8_t revision);
+/* Sets its length and checksum. */
+void acpi_table_end(struct acpi_area *area, uint32_t table);
+
+void acpi_write_facs(struct acpi_area *area);
+void acpi_write_dsdt(struct acpi_area *area, const struct acpi_description *d,
+                     const struct acpi_machine *machine);
+void acpi_write_fadt(struct acpi_area *area, const struct acpi_description *d);
+void acpi_write_madt(struct acpi_area *area, const struct acpi_description *d,
+                     const struct acpi_machine *machine);
+void acpi_write_mcfg(struct acpi_area *area, const struct acpi_machine *machine);
+/* XSDT of the tables written so far, and the RSDP at the area's start. */
+void acpi_write_roots(struct acpi_area *area);
+
+#endif

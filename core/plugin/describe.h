@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * plugin/describe.h - what `backplane plugins` and `backplane plugins show NAME` print.
+ */
+#ifndef PLUGIN_DESCRIBE_H
+#define PLUGIN_DESCRIBE_H
+
+#include "plugin/plugin.h"
+
+/* Every plugin on the path with its models, then the files that cannot be used and why. With
+ * `json`:
+ *     {"folders": [...], "plugins": [...], "unusable": [{"file", "reason"}]}
+ * where a plugin is as plugins_describe_one() gives it. Text or JSON, UTF-8, ends with a newline;
+ * to be freed with free(). NULL: out of memory. [main] */
+char *plugins_describe(struct plugins *plugins, bool json);
+
+/* One plugin with everything that its models declare. With `json`:
+ *     {"name", "version", "file", "abi": "0.0", "models": [{"id", "kind", "summary", "default",
+ * "shared", "once", "shares-ram", "properties": [{"key", "type", "list", "required", "default",
+ * "min", "max", "choices", "needs", "creates", "claim": {"what", "length", "shared", "reserves"},
+ * "help"}], "state": {"version", "fields": [...]}}]} Absent are: "default", "min", "max",
+ * "choices", "needs", "claim" where there is none, "state" where the model has no fields. Freed and
+ * failing as above. [any] */
+char *plugins_describe_one(const struct plugin *plugin, bool json);
+
+#endif

@@ -1,0 +1,841 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * program/options.c - the table of options, and what each sets.
+ *
+ * The parser and the help are driven by the table alone. An option that concerns one key says so
+ * there; one that brings devices has a function. Devices are built in finish(), when all options
+ * are known, as each may depend on another wherever it stands.
+ */
+#include "program/options.h"
+
+#include "base/nearest.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REPEAT_MAX 32u /* of --disk and of --net */
+#define HELP_COLUMN 30
+#define HELP_WIDTH 100
+
+/* What options say of devices, until finish(). */
+struct parse {
+    struct options *o;
+    const char *option; /* being taken, in the table's spelling */
+    const char *disks[REPEAT_MAX];
+    const char *nets[REPEAT_MAX], *net_origins[REPEAT_MAX];
+    const char *nic, *serial, *console; /* arguments; NULL: not given */
+    uint32_t disk_count, net_count;
+    uint32_t snapshot, verbose;
+    const char *serial_origin;  /* option that gave `serial` */
+    const char *machine_option; /* the first that says something of a machine, or NULL */
+};
+
+struct option {
+    const char *name; /* NULL: `help` is a heading */
+    const char *aliases[2];
+    const char *argument; /* its name in the help; NULL: takes none; "[=X]": may take one */
+    const char *key;      /* the key that it sets, or NULL */
+    const char *value;    /* what it sets the key to when it takes no argument */
+    int (*take)(struct parse *p, const char *argument); /* instead, when it does more */
+    const char *help;
+};
+
+/* Origin of what nobody asked for, and which therefore overrides nothing. */
+static const char default_serial[] = "the default serial port";
+
+static int fail(struct parse *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static int fail(struct parse *p, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(p->o->error, sizeof(p->o->error), format, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+/* ---- settings ---- */
+
+static int add(struct parse *p, const char *origin, const char *key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static int add(struct parse *p, const char *origin, const char *key, const char *format, ...)
+{
+    struct options *o = p->o;
+    struct setting setting = {
+        .key = strdup(key), .origin = origin, .keep = origin == default_serial};
+    va_list args;
+
+    if (o->setting_count == o->setting_capacity) {
+        uint32_t capacity = o->setting_capacity ? o->setting_capacity * 2 : 32;
+        struct setting *grown = realloc(o->settings, capacity * sizeof(*grown));
+
+        if (grown) {
+            o->settings = grown;
+            o->setting_capacity = capacity;
+        }
+    }
+    va_start(args, format);
+    if (vasprintf(&setting.value, format, args) < 0)
+        setting.value = NULL;
+    va_end(args);
+    if (!setting.key || !setting.value || o->setting_count == o->setting_capacity) {
+        free(setting.key);
+        free(setting.value);
+        fail(p, "out of memory");
+        return -ENOMEM;
+    }
+    o->settings[o->setting_count++] = setting;
+    return 0;
+}
+
+static void settings_free(struct setting *settings, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        free(settings[i].key);
+        free(settings[i].value);
+    }
+    free(settings);
+}
+
+/* ---- options that do more than set a key ---- */
+
+static int take_memory(struct parse *p, const char *argument)
+{
+    size_t len = strspn(argument, "0123456789");
+
+    return add(p, p->option, "machine.memory", "%s%s", argument, len && !argument[len] ? "M" : "");
+}
+
+static int take_backend(struct parse *p, const char *argument)
+{
+    int whole = !strcmp(argument, "auto") || !strncmp(argument, "cpu-", 4) || strchr(argument, '/');
+
+    return add(p, p->option, "cpu.plugin", "%s%s", whole ? "" : "cpu-", argument);
+}
+
+static int take_cpu(struct parse *p, const char *argument)
+{
+    if (!strcmp(argument, "v2") || !strcmp(argument, "v3") || !strcmp(argument, "host"))
+        return add(p, p->option, "cpu.level", "%s", argument);
+    return take_backend(p, argument);
+}
+
+static int take_verbose(struct parse *p, const char *argument)
+{
+    (void)argument;
+    p->verbose++;
+    return add(p, p->option, "machine.log", "%u", p->verbose > 1 ? 4u : 3u);
+}
+
+static int take_disk(struct parse *p, const char *argument)
+{
+    if (p->disk_count == REPEAT_MAX)
+        return fail(p, "--disk: more than %u disks; describe the machine in a file", REPEAT_MAX);
+    p->disks[p->disk_count++] = argument;
+    return 0;
+}
+
+static int take_snapshot(struct parse *p, const char *argument)
+{
+    (void)argument;
+    p->snapshot = 1;
+    return 0;
+}
+
+static int take_network(struct parse *p, const char *argument)
+{
+    if (p->net_count == REPEAT_MAX)
+        return fail(p, "%s: more than %u networks; describe the machine in a file", p->option,
+                    REPEAT_MAX);
+    p->nets[p->net_count] = argument;
+    p->net_origins[p->net_count++] = p->option;
+    return 0;
+}
+
+static int take_net(struct parse *p, const char *argument)
+{
+    if (!strcmp(argument, "none"))
+        return 0;
+    if (strcmp(argument, "user") != 0 && (strncmp(argument, "tap=", 4) != 0 || !argument[4]))
+        return fail(p, "--net: \"%s\" is no network; expected user, tap=INTERFACE or none",
+                    argument);
+    return take_network(p, argument);
+}
+
+static int take_nic(struct parse *p, const char *argument)
+{
+    if (strcmp(argument, "e1000") != 0 && strcmp(argument, "virtio") != 0)
+        return fail(p, "--nic: \"%s\" is no network adapter; expected e1000 or virtio", argument);
+    p->nic = argument;
+    return 0;
+}
+
+static int take_serial(struct parse *p, const char *argument)
+{
+    p->serial = argument;
+    p->serial_origin = p->option;
+    return 0;
+}
+
+static int take_console(struct parse *p, const char *argument)
+{
+    p->console = argument ? argument : "stdio";
+    return 0;
+}
+
+static int take_no_serial(struct parse *p, const char *argument)
+{
+    (void)argument;
+    return take_serial(p, "none");
+}
+
+static int take_set(struct parse *p, const char *argument)
+{
+    const char *equals = strchr(argument, '=');
+    char *key;
+    int ret;
+
+    if (!equals || !memchr(argument, '.', (size_t)(equals - argument)))
+        return fail(p,
+                    "--set: \"%.200s\" sets nothing; expected SECTION.KEY=VALUE, as in com1.irq=3",
+                    argument);
+    key = strndup(argument, (size_t)(equals - argument));
+    ret = key ? add(p, "--set", key, "%s", equals + 1) : -ENOMEM;
+    free(key);
+    return ret;
+}
+
+static int take_plugin_path(struct parse *p, const char *argument)
+{
+    char *old = p->o->plugin_path, *joined;
+
+    if (asprintf(&joined, "%s%s%s", old ? old : "", old ? ":" : "", argument) < 0) {
+        fail(p, "out of memory");
+        return -ENOMEM;
+    }
+    free(old);
+    p->o->plugin_path = joined;
+    return 0;
+}
+
+static int take_print_config(struct parse *p, const char *argument)
+{
+    (void)argument;
+    p->o->print_config = 1;
+    return 0;
+}
+
+static int take_json(struct parse *p, const char *argument)
+{
+    (void)argument;
+    p->o->json = 1;
+    return 0;
+}
+
+static int take_trace(struct parse *p, const char *argument)
+{
+    (void)argument;
+    return fail(p,
+                "--trace: this version cannot trace instructions; that comes with the CPU backend "
+                "cpu-interp");
+}
+
+static int take_help(struct parse *p, const char *argument)
+{
+    (void)argument;
+    p->o->command = OPTIONS_HELP;
+    return 0;
+}
+
+static int take_version(struct parse *p, const char *argument)
+{
+    (void)argument;
+    p->o->command = OPTIONS_VERSION;
+    return 0;
+}
+
+/* ---- the table ---- */
+
+#define HEADING(text)                                                                              \
+    {                                                                                              \
+        .help = (text)                                                                             \
+    }
+
+/* In the order of the help. */
+static const struct option table[] = {
+    HEADING("What to boot"),
+    {"--kernel",
+     {NULL},
+     "FILE",
+     "boot.kernel",
+     NULL,
+     NULL,
+     "bzImage, vmlinux, PVH or multiboot kernel"},
+    {"--initrd", {NULL}, "FILE", "boot.initrd", NULL, NULL, "initial RAM disk"},
+    {"--cmdline",
+     {"--append"},
+     "TEXT",
+     "boot.cmdline",
+     NULL,
+     NULL,
+     "the kernel's command line; nothing is ever added to it"},
+    {"--binary", {NULL}, "FILE", "boot.binary", NULL, NULL, "raw file instead of a kernel"},
+    {"--address",
+     {NULL},
+     "ADDRESS",
+     "boot.address",
+     NULL,
+     NULL,
+     "where the binary is put; its entry, or else 0x1000"},
+    {"--entry",
+     {NULL},
+     "ADDRESS",
+     "boot.entry",
+     NULL,
+     NULL,
+     "where the binary begins; by default its first byte"},
+    {"--mode", {NULL}, "16|32|64", "boot.mode", NULL, NULL, "processor mode for the binary; 16"},
+    HEADING("The machine"),
+    {"--memory",
+     {"--mem", "-m"},
+     "SIZE",
+     NULL,
+     NULL,
+     take_memory,
+     "RAM: 512M, 2G; a bare number is MiB here, and bytes in a machine file"},
+    {"--cpus", {"--cores", "--smp"}, "COUNT", "machine.cpus", NULL, NULL, "virtual CPUs, 1 to 255"},
+    {"--backend",
+     {NULL},
+     "NAME",
+     NULL,
+     NULL,
+     take_backend,
+     "CPU backend: kvm, interp, hvf or auto"},
+    {"--level", {NULL}, "LEVEL", "cpu.level", NULL, NULL, "what the CPUs can do: v2, v3 or host"},
+    {"--cpu",
+     {NULL},
+     "NAME",
+     NULL,
+     NULL,
+     take_cpu,
+     "either of these two: kvm, auto, v2, host, ..."},
+    {"--no-reboot",
+     {NULL},
+     NULL,
+     "machine.on-reset",
+     "exit",
+     NULL,
+     "end the program when the guest resets the machine"},
+    HEADING("Devices"),
+    {"--serial",
+     {NULL},
+     "WHERE",
+     NULL,
+     NULL,
+     take_serial,
+     "first serial port: stdio, pty, null, none, file:PATH, or a socket to listen on: unix:PATH or "
+     "tcp:HOST:PORT; stdio unless a machine file is given"},
+    {"--no-serial", {NULL}, NULL, NULL, NULL, take_no_serial, "no serial port: --serial none"},
+    {"--console",
+     {NULL},
+     "[=WHERE]",
+     NULL,
+     NULL,
+     take_console,
+     "debug console at 0x9000000, on stdio or elsewhere as for --serial"},
+    {"--disk", {NULL}, "IMAGE", NULL, NULL, take_disk, "a disk; once for each"},
+    {"--snapshot",
+     {NULL},
+     NULL,
+     NULL,
+     NULL,
+     take_snapshot,
+     "throw away what is written to the disks"},
+    {"--net",
+     {NULL},
+     "WHERE",
+     NULL,
+     NULL,
+     take_net,
+     "a network: user, tap=INTERFACE or none; once for each"},
+    {"--network",
+     {NULL},
+     "INTERFACE",
+     NULL,
+     NULL,
+     take_network,
+     "a network on an interface of the host, as in --network eth0"},
+    {"--nic",
+     {NULL},
+     "MODEL",
+     NULL,
+     NULL,
+     take_nic,
+     "adapter for the networks: e1000 or virtio; e1000"},
+    HEADING("Messages"),
+    {"--log",
+     {NULL},
+     "LEVEL",
+     "machine.log",
+     NULL,
+     NULL,
+     "0 nothing, 1 errors, 2 warnings, 3 information, 4 everything; 2"},
+    {"--log-file", {NULL}, "FILE", "machine.log-file", NULL, NULL, "where messages go"},
+    {"--verbose", {"-v"}, NULL, NULL, NULL, take_verbose, "--log 3; twice, --log 4"},
+    {"--debug", {NULL}, NULL, "machine.log", "4", NULL, "--log 4"},
+    {"--trace",
+     {NULL},
+     NULL,
+     NULL,
+     NULL,
+     take_trace,
+     "trace every instruction (not in this version)"},
+    HEADING("The program"),
+    {"--set",
+     {NULL},
+     "SECTION.KEY=VALUE",
+     NULL,
+     NULL,
+     take_set,
+     "any key of the machine file, as in --set com1.irq=3"},
+    {"--plugin-path",
+     {NULL},
+     "FOLDERS",
+     NULL,
+     NULL,
+     take_plugin_path,
+     "where plugins are searched first, separated by colons"},
+    {"--print-config",
+     {NULL},
+     NULL,
+     NULL,
+     NULL,
+     take_print_config,
+     "print the machine as a machine file, and do not run it"},
+    {"--json", {NULL}, NULL, NULL, NULL, take_json, "check, plugins: answer in JSON"},
+    {"--help", {"-h"}, NULL, NULL, NULL, take_help, "print this"},
+    {"--version", {"-V"}, NULL, NULL, NULL, take_version, "print the version"},
+};
+
+#define TABLE_SIZE (sizeof(table) / sizeof(table[0]))
+
+/* ---- help ---- */
+
+/* "--memory, --mem, -m SIZE" and so on. */
+static void option_text(const struct option *option, char *text, size_t room)
+{
+    size_t used = (size_t)snprintf(text, room, "%s", option->name);
+
+    for (unsigned i = 0; i < 2 && option->aliases[i] && used < room; i++)
+        used += (size_t)snprintf(text + used, room - used, ", %s", option->aliases[i]);
+    if (option->argument && used < room)
+        snprintf(text + used, room - used, "%s%s", option->argument[0] == '[' ? "" : " ",
+                 option->argument);
+}
+
+/* `text` in lines of up to `width` bytes, each but the first after `indent` blanks. */
+static void print_wrapped(FILE *out, const char *text, int indent, size_t width)
+{
+    while (strlen(text) > width) {
+        size_t len = width;
+
+        while (len && text[len] != ' ')
+            len--;
+        if (!len)
+            break;
+        fprintf(out, "%.*s\n%*s", (int)len, text, indent, "");
+        text += len + 1;
+    }
+    fprintf(out, "%s\n", text);
+}
+
+void options_help(FILE *out)
+{
+    fputs(
+        "Usage: backplane run [FILE] [OPTIONS]     run a machine, from a machine file or options\n"
+        "       backplane check [FILE] [OPTIONS]   find its mistakes without running anything\n"
+        "       backplane plugins [show NAME]      what a machine file can name\n",
+        out);
+    for (size_t i = 0; i < TABLE_SIZE; i++) {
+        char text[80];
+
+        if (!table[i].name) {
+            fprintf(out, "\n%s:\n", table[i].help);
+            continue;
+        }
+        option_text(&table[i], text, sizeof(text));
+        if (strlen(text) > HELP_COLUMN - 4)
+            fprintf(out, "  %s\n%*s", text, HELP_COLUMN, "");
+        else
+            fprintf(out, "  %-*s", HELP_COLUMN - 2, text);
+        print_wrapped(out, table[i].help, HELP_COLUMN, HELP_WIDTH - HELP_COLUMN);
+    }
+    fputs("\nAn option overrides the machine file, and a later option an earlier one. Ctrl-A x "
+          "ends the\n"
+          "machine.\n",
+          out);
+}
+
+/* ---- devices that options bring ---- */
+
+static int add_key(struct parse *p, const char *origin, const char *section, const char *key,
+                   const char *value)
+{
+    char name[128];
+
+    snprintf(name, sizeof(name), "%s.%s", section, key);
+    return add(p, origin, name, "%s", value);
+}
+
+static int add_section(struct parse *p, const char *origin, const char *section, const char *plugin,
+                       const char *model)
+{
+    int ret = add_key(p, origin, section, "plugin", plugin);
+
+    return ret || !model ? ret : add_key(p, origin, section, "model", model);
+}
+
+/* A character backend: what --serial and --console can name. */
+static int add_char(struct parse *p, const char *origin, const char *section, const char *where)
+{
+    static const struct {
+        const char *prefix, *model;
+        const char
+            *key; /* gets what follows the prefix, or with `whole` all of it; NULL: nothing */
+        int whole;
+    } kinds[] = {
+        {"stdio", "stdio", NULL, 0},      {"pty", "pty", NULL, 0},
+        {"null", "null", NULL, 0},        {"file:", "file", "path", 0},
+        {"unix:", "socket", "listen", 1}, {"tcp:", "socket", "listen", 1},
+    };
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        size_t len = strlen(kinds[i].prefix);
+        int ret;
+
+        if (kinds[i].key ? strncmp(where, kinds[i].prefix, len) != 0 || !where[len]
+                         : strcmp(where, kinds[i].prefix) != 0)
+            continue;
+        ret = add_section(p, origin, section, "chr-host", kinds[i].model);
+        if (ret || !kinds[i].key)
+            return ret;
+        return add_key(p, origin, section, kinds[i].key, where + (kinds[i].whole ? 0 : len));
+    }
+    return fail(p,
+                "%s: \"%.200s\" is no place for it; expected stdio, pty, null, file:PATH, "
+                "unix:PATH or tcp:HOST:PORT",
+                origin, where);
+}
+
+static int add_serial(struct parse *p)
+{
+    const char *section = p->o->file ? "serial" : "terminal";
+    const char *where = p->serial, *origin = p->serial_origin;
+    int on_console = p->console && !strcmp(p->console, "stdio"), ret;
+
+    if (where && !strcmp(where, "stdio") && on_console)
+        return fail(
+            p, "--serial and --console both want the terminal: give one of them another place, "
+               "as in --console=pty");
+    if (where && !strcmp(where, "none") && p->o->file)
+        return fail(p, "%s: a serial port that %.300s describes can only be removed there", origin,
+                    p->o->file);
+    if (!where && !p->o->file && !on_console) {
+        where = "stdio";
+        origin = default_serial;
+    }
+    if (!where || !strcmp(where, "none"))
+        return 0;
+    ret = add_char(p, origin, section, where);
+    if (!ret)
+        ret = add_section(p, origin, "com1", "dev-uart", "16550a");
+    return ret ? ret : add_key(p, origin, "com1", "chardev", section);
+}
+
+static int add_console(struct parse *p)
+{
+    int ret;
+
+    if (!p->console)
+        return 0;
+    ret = add_char(p, "--console", "console-terminal", p->console);
+    if (!ret)
+        ret = add_section(p, "--console", "console", "dev-uart", "mmio-console");
+    return ret ? ret : add_key(p, "--console", "console", "chardev", "console-terminal");
+}
+
+static int add_disk(struct parse *p, uint32_t number)
+{
+    char disk[32], image[40];
+    int ret;
+
+    snprintf(disk, sizeof(disk), "disk%u", number);
+    snprintf(image, sizeof(image), "disk%u-image", number);
+    ret = add_section(p, "--disk", image, "blk-file", NULL);
+    if (!ret)
+        ret = add_key(p, "--disk", image, "file", p->disks[number]);
+    if (!ret && p->snapshot)
+        ret = add_key(p, "--snapshot", image, "snapshot", "yes");
+    if (!ret)
+        ret = add_section(p, "--disk", disk, "dev-virtio", "blk");
+    return ret ? ret : add_key(p, "--disk", disk, "block", image);
+}
+
+static int add_net(struct parse *p, uint32_t number)
+{
+    const char *where = p->nets[number], *origin = p->net_origins[number];
+    int of_host = !strcmp(origin, "--network"), is_tap = !of_host && !strncmp(where, "tap=", 4);
+    int is_virtio = p->nic && !strcmp(p->nic, "virtio"), ret;
+    char nic[32], net[40];
+
+    snprintf(nic, sizeof(nic), "nic%u", number);
+    snprintf(net, sizeof(net), "nic%u-net", number);
+    ret = add_section(p, origin, net, of_host ? "net-host" : is_tap ? "net-tap" : "net-user", NULL);
+    if (!ret && (of_host || is_tap))
+        ret = add_key(p, origin, net, "ifname", where + (is_tap ? 4 : 0));
+    if (!ret)
+        ret = add_section(p, origin, nic, is_virtio ? "dev-virtio" : "dev-e1000",
+                          is_virtio ? "net" : NULL);
+    return ret ? ret : add_key(p, origin, nic, "net", net);
+}
+
+static int add_devices(struct parse *p)
+{
+    int ret = add_serial(p);
+
+    if (!ret)
+        ret = add_console(p);
+    for (uint32_t i = 0; !ret && i < p->disk_count; i++)
+        ret = add_disk(p, i);
+    for (uint32_t i = 0; !ret && i < p->net_count; i++)
+        ret = add_net(p, i);
+    if (!ret && p->snapshot && !p->disk_count)
+        return fail(p, "--snapshot: there is no --disk for it");
+    if (!ret && p->nic && !p->net_count)
+        return fail(p, "--nic: there is no --net or --network for it");
+    return ret;
+}
+
+/* Puts the devices' settings before those that were written, which override them. */
+static int finish_machine(struct parse *p)
+{
+    struct options *o = p->o;
+    struct setting *written = o->settings, *all;
+    uint32_t count = o->setting_count;
+    int ret;
+
+    o->settings = NULL;
+    o->setting_count = o->setting_capacity = 0;
+    ret = add_devices(p);
+    all = realloc(o->settings, (o->setting_count + count + 1) * sizeof(*all));
+    if (!all) {
+        settings_free(written, count);
+        fail(p, "out of memory");
+        return -ENOMEM;
+    }
+    if (count)
+        memcpy(all + o->setting_count, written, count * sizeof(*all));
+    free(written);
+    o->settings = all;
+    o->setting_count += count;
+    o->setting_capacity = o->setting_count + 1;
+    return ret;
+}
+
+/* ---- parsing ---- */
+
+static const struct option *find(const char *word, size_t len)
+{
+    for (size_t i = 0; i < TABLE_SIZE; i++) {
+        const char *const names[] = {table[i].name, table[i].aliases[0], table[i].aliases[1]};
+
+        for (unsigned n = 0; n < 3; n++)
+            if (names[n] && strlen(names[n]) == len && !strncmp(names[n], word, len))
+                return &table[i];
+    }
+    return NULL;
+}
+
+static int unknown(struct parse *p, const char *word, size_t len)
+{
+    const char *words[3 * TABLE_SIZE + 1], *near;
+    char plain[64];
+    size_t count = 0;
+
+    snprintf(plain, sizeof(plain), "%.*s", (int)(len < 60 ? len : 60), word);
+    for (size_t i = 0; i < TABLE_SIZE; i++) {
+        if (table[i].name)
+            words[count++] = table[i].name;
+        /* Every letter is near to every other. */
+        for (unsigned n = 0; n < 2 && table[i].aliases[n]; n++)
+            if (table[i].aliases[n][1] == '-')
+                words[count++] = table[i].aliases[n];
+    }
+    words[count] = NULL;
+    near = nearest_word(plain, words);
+    if (near)
+        return fail(p, "there is no option %s; did you mean %s?", plain, near);
+    return fail(p, "there is no option %s; backplane --help lists them all", plain);
+}
+
+static int apply(struct parse *p, const struct option *option, const char *argument)
+{
+    p->option = option->name;
+    if (option->take != take_json && option->take != take_plugin_path && !p->machine_option)
+        p->machine_option = option->name;
+    if (option->take)
+        return option->take(p, argument);
+    return add(p, p->option, option->key, "%s", argument ? argument : option->value);
+}
+
+/* "-mem": not -m with the argument "em". */
+static int is_long_name(const char *word)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), "-%s", word);
+    return find(name, strcspn(name, "=")) != NULL;
+}
+
+/* One word "--name", "--name=value", "-n", "-nvalue" or "-nmo"; takes the next one too if it must.
+ */
+static int take_word(struct parse *p, char **argv, int *at)
+{
+    const char *word = argv[*at], *next = argv[*at + 1];
+    int is_long = word[1] == '-';
+    size_t len = is_long ? strcspn(word, "=") : 2;
+    const struct option *option = find(word, len);
+    const char *value = word[len] ? word + len + (is_long ? 1 : 0) : NULL;
+
+    if (!option || (!is_long && value && is_long_name(word)))
+        return unknown(p, word, strcspn(word, "="));
+    if (!option->argument && value && is_long)
+        return fail(p, "%s takes no argument", option->name);
+    if (!option->argument) {
+        int ret = apply(p, option, NULL);
+        char flag[3] = "-";
+
+        /* More letters, each an option without argument. */
+        for (; !ret && value && *value; value++) {
+            flag[1] = *value;
+            option = find(flag, 2);
+            if (!option || option->argument)
+                return unknown(p, word, strlen(word));
+            ret = apply(p, option, NULL);
+        }
+        return ret;
+    }
+    if (!value && option->argument[0] != '[') {
+        if (!next || find(next, strcspn(next, "=")))
+            return fail(p, "%s needs an argument: %s %s", option->name, option->name,
+                        option->argument);
+        value = next;
+        ++*at;
+    }
+    return apply(p, option, value);
+}
+
+static int ends_with(const char *text, const char *end)
+{
+    size_t tlen = strlen(text), elen = strlen(end);
+
+    return tlen >= elen && !strcmp(text + tlen - elen, end);
+}
+
+static int take_command(struct parse *p, const char *word)
+{
+    static const char *const names[] = {"run", "check", "plugins", "new", "help", "version", NULL};
+    const char *near;
+
+    for (uint32_t i = 0; names[i]; i++) {
+        if (!strcmp(names[i], word)) {
+            p->o->command = i;
+            return 0;
+        }
+    }
+    near = nearest_word(word, names);
+    if (near)
+        return fail(p, "there is no command %.100s; did you mean %s?", word, near);
+    if (strchr(word, '/') || ends_with(word, ".ini"))
+        return fail(p, "there is no command %.300s; to run a machine file: backplane run %.300s",
+                    word, word);
+    return fail(p, "there is no command %.100s; backplane --help lists them all", word);
+}
+
+static int is_argument(const struct options *o, uint32_t index, const char *word)
+{
+    return index < o->argument_count && o->arguments[index] && !strcmp(o->arguments[index], word);
+}
+
+/* What stands there beside options. */
+static int check_arguments(struct parse *p)
+{
+    struct options *o = p->o;
+
+    if (o->command == OPTIONS_RUN || o->command == OPTIONS_CHECK) {
+        if (o->argument_count > 1)
+            return fail(p,
+                        "there is one machine file at most, but both %.300s and %.300s are given",
+                        o->arguments[0], o->arguments[1]);
+        o->file = o->argument_count ? o->arguments[0] : NULL;
+        if (o->json && o->command == OPTIONS_RUN)
+            return fail(p, "--json is for check and plugins");
+        if (o->print_config && o->command == OPTIONS_CHECK)
+            return fail(p,
+                        "--print-config is for run: it prints the machine instead of running it");
+        return finish_machine(p);
+    }
+    if (p->machine_option)
+        return fail(p, "%s is for run and check", p->machine_option);
+    if (o->command == OPTIONS_PLUGINS && o->argument_count &&
+        (o->argument_count != 2 || !is_argument(o, 0, "show")))
+        return fail(p, "expected backplane plugins, or backplane plugins show NAME");
+    if (o->command == OPTIONS_NEW)
+        return fail(p, "new: this version has no templates; begin with a copy of examples/scratch");
+    return 0;
+}
+
+int options_parse(struct options *o, int argc, char **argv)
+{
+    struct parse p = {.o = o};
+    int at = 1, options = 1, ret = 0;
+
+    memset(o, 0, sizeof(*o));
+    o->arguments = calloc((size_t)argc + 1, sizeof(*o->arguments));
+    if (!o->arguments) {
+        fail(&p, "out of memory");
+        return -ENOMEM;
+    }
+    if (argc < 2)
+        return fail(&p,
+                    "what shall it do? backplane run FILE runs a machine, backplane --help tells "
+                    "the rest");
+    /* `backplane --kernel ...` runs. */
+    if (argv[1][0] != '-')
+        ret = take_command(&p, argv[at++]);
+    for (; !ret && at < argc; at++) {
+        if (o->command == OPTIONS_HELP || o->command == OPTIONS_VERSION)
+            return 0;
+        if (options && !strcmp(argv[at], "--"))
+            options = 0;
+        else if (options && argv[at][0] == '-' && argv[at][1])
+            ret = take_word(&p, argv, &at);
+        else
+            o->arguments[o->argument_count++] = argv[at];
+    }
+    if (ret || o->command == OPTIONS_HELP || o->command == OPTIONS_VERSION)
+        return ret;
+    return check_arguments(&p);
+}
+
+void options_free(struct options *o)
+{
+    settings_free(o->settings, o->setting_count);
+    free(o->arguments);
+    free(o->plugin_path);
+    memset(o, 0, sizeof(*o));
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * program/options.h - the command line as data: a command, its arguments, flags, and settings of
+ * the machine file's keys in the order they are to be made.
+ *
+ * Options mean nothing by themselves: each stands for keys that a machine file could have, so what
+ * is wrong with them is told by whoever checks the machine, with the option as the place. Uses libc
+ * and base/nearest.h only.
+ */
+#ifndef PROGRAM_OPTIONS_H
+#define PROGRAM_OPTIONS_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#define OPTIONS_RUN 0u
+#define OPTIONS_CHECK 1u
+#define OPTIONS_PLUGINS 2u /* arguments: none, or "show" NAME */
+#define OPTIONS_NEW 3u     /* arguments: "plugin" NAME */
+#define OPTIONS_HELP 4u
+#define OPTIONS_VERSION 5u
+
+/* One call of bp_machine_set(), or with `keep` of bp_machine_default(). */
+struct setting {
+    char *key; /* "machine.memory"; owned, as the value */
+    char *value;
+    const char *origin; /* "--memory": static; what messages name instead of a file */
+    uint32_t keep;
+    uint32_t reserved;
+};
+
+struct options {
+    uint32_t command; /* OPTIONS_* */
+    uint32_t argument_count;
+    const char *file; /* run, check: the machine file; NULL: the machine is built from options */
+    char **arguments; /* other commands': pointers into argv */
+    struct setting *settings; /* to be made in this order, after the machine file is read */
+    uint32_t setting_count, setting_capacity;
+    char *plugin_path;    /* owned, or NULL; --plugin-path's folders, by colons */
+    uint8_t print_config; /* run, check: print the machine and do not run it */
+    uint8_t json;
+    uint8_t reserved[6];
+    char error[1024]; /* one sentence after a failure */
+};
+
+/* Reads the command line. 0, or -EINVAL with o->error, upon which the program exits with status 2;
+ * -ENOMEM. Either way options_free() follows. [main] */
+int options_parse(struct options *o, int argc, char **argv);
+void options_free(struct options *o);
+
+/* Writes the help, made from the table of options. */
+void options_help(FILE *out);
+
+#endif

@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Turns what the benchmarks wrote into tables of medians, each figure beside its goal.
+
+usage: report.py boot RESULT-LOG
+       report.py exits LOG-HERE LOG-LAB
+       report.py instructions FOLDER
+"""
+import pathlib
+import re
+import statistics
+import sys
+
+
+def pairs(line):
+    return dict(word.split("=", 1) for word in line.split() if "=" in word)
+
+
+def median(rows, key):
+    values = [float(r[key]) for r in rows if key in r]
+    return statistics.median(values) if values else None
+
+
+def shown(value, digits=0):
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def boot(file):
+    columns = [("marker_ms", 0), ("user_ms", 0), ("sys_ms", 0), ("exits", 0), ("io_exits", 0),
+               ("mmio_exits", 0), ("halt_exits", 0), ("pf_taken", 0), ("rss_kib", 0), ("pss_kib", 0)]
+    runs, lines = {}, {}
+    for line in pathlib.Path(file).read_text(errors="replace").splitlines():
+        word = line.split()
+        if not word or word[0] != "BOOT":
+            continue
+        row = pairs(line)
+        rows = runs.setdefault(word[1], [])
+        if float(row.get("marker_ms", -1)) > 0:
+            rows.append(row)
+            lines.setdefault(row["line"], []).append(word[1])
+        else:
+            print(f"{word[1]}: a boot without its marker")
+    print(f"{'median of':14}" + "".join(f"{name:>12}" for name, _ in columns))
+    middle = {}
+    for name, rows in runs.items():
+        middle[name] = {key: median(rows, key) for key, _ in columns}
+        label = f"{name} ({len(rows)})"
+        print(f"{label:14.18}" + "".join(f"{shown(middle[name][key], d):>12}" for key, d in columns))
+    for line, names in lines.items():
+        print(f"/proc/cmdline of {', '.join(sorted(set(names)))}: {line.strip('_').replace('_', ' ')}")
+    ours = middle.get("backplane")
+    peers = [m["marker_ms"] for n, m in middle.items() if n != "backplane" and m["marker_ms"]]
+    pc = middle.get("qemu-pc")
+    if not ours or not ours["marker_ms"] or not peers or not pc:
+        print("no comparison: a machine is missing")
+        return
+    print(f"time to the better peer's: {ours['marker_ms'] / min(peers):.2f} (goal: at most 0.80)")
+    if ours["exits"] is not None and pc["exits"] is not None:
+        print(f"exits: {shown(ours['exits'])} (goal: fewer than QEMU pc's, {shown(pc['exits'])} here, "
+              "6,759 on record)")
+        print(f"page faults: {shown(ours['pf_taken'])} (goal: fewer than QEMU pc's, "
+              f"{shown(pc['pf_taken'])} here, 608 on record)")
+    print(f"PSS without guest RAM: {ours['pss_kib'] / 1024:.1f} MiB (goal: at most 4)")
+
+
+def exits(here, lab):
+    for place, file in (("this machine", here), ("the lab", lab)):
+        path = pathlib.Path(file)
+        rows = [pairs(line) for line in path.read_text().splitlines()
+                if line.startswith("EXIT ")] if path.exists() else []
+        if not rows:
+            print(f"{place}: not measured")
+            continue
+        for access in sorted({r["access"] for r in rows}):
+            cost = {who: [float(r["cpu_ns"]) for r in rows if r["access"] == access and r["who"] == who]
+                    for who in ("bare", "backplane")}
+            # Each round measures one after the other: what else the machine does meanwhile hits both.
+            ratios = [ours / bare for ours, bare in zip(cost["backplane"], cost["bare"])]
+            text = f"{place}: {access}: bare {shown(statistics.median(cost['bare']))} ns"
+            if ratios:
+                text += (f", Backplane {shown(statistics.median(cost['backplane']))} ns of cpu; "
+                         f"least {min(cost['backplane']) / min(cost['bare']):.2f}, median of "
+                         f"{len(ratios)} rounds' ratios {statistics.median(ratios):.2f} "
+                         "(goal: at most 1.10)")
+            print(text)
+
+
+def instructions(folder):
+    def collected(space, n):
+        text = (pathlib.Path(folder) / f"instructions-{space}-{n}.log").read_text()
+        return int(re.search(r"Collected : (\d+)", text).group(1))
+
+    for space in ("pio", "mmio"):
+        each = (collected(space, 40000) - collected(space, 20000)) / 20000
+        print(f"{space}: {each:.0f} user-space instructions an access (goal: at most 300)")
+
+
+if __name__ == "__main__":
+    {"boot": boot, "exits": exits, "instructions": instructions}[sys.argv[1]](*sys.argv[2:])

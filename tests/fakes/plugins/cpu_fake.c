@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fakes/plugins/cpu_fake.c - a CPU backend for tests of the machine: it runs a bytecode of its own
+ * from guest RAM, so that machines start, pause, reset and end on any host, without a
+ * virtualization and in no time.
+ *
+ * An instruction is 16 bytes, little endian: op (1), width (1), reserved (2), count (4), then
+ * address or port (8). Beginning at rip: see enum op. Registers: rax is loaded by IN and READ, and
+ * by LOAD.
+ */
+#include <backplane/ext/x86.h>
+#include <backplane/plugin.h>
+#include <backplane/util/le.h>
+#include <backplane/util/log.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum op {
+    OP_OUT = 1,   /* port = address, value = rax */
+    OP_IN,        /* rax = port */
+    OP_WRITE,     /* MMIO or RAM through the bus: [address] = rax */
+    OP_READ,      /* rax = [address] */
+    OP_LOAD,      /* rax = address */
+    OP_JUMP,      /* rip = address */
+    OP_HLT,       /* wait for an interrupt line to rise, or a kick */
+    OP_TRIPLE,    /* triple fault */
+    OP_FAIL,      /* vcpu_run() fails */
+    OP_JUMP_ZERO, /* if rax == 0: rip = address */
+    OP_REPEAT,    /* OUT `count` times to port = address, value = rax */
+    OP_NAME,      /* rax = the vCPU's index */
+    OP_STOP,      /* vcpu_run() gives `address` */
+};
+
+#define VCPUS_MAX 8
+#define TOGETHER_RIP 0x1000 /* where tests load their code */
+
+struct fake_vcpu;
+
+struct fake_vm {
+    const struct bp_host *host;
+    struct bp_node *node;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    uint64_t rises; /* of interrupt lines */
+    uint8_t together;
+    struct bp_mem_slot slots[16];
+};
+
+struct fake_vcpu {
+    struct fake_vm *vm;
+    struct bp_vcpu *vcpu;
+    const struct bp_bus *bus;
+    uint32_t index, kicked;
+    uint64_t seen_rises;
+    struct bp_x86_gpr gpr;
+    struct bp_x86_sys sys;
+    struct bp_x86_cpuid cpuid;
+};
+
+struct fake_config {
+    uint8_t usable, together;
+};
+
+/* Built under the names of real backends too, to see which of them `auto` takes. */
+#ifndef FAKE_NAME
+#define FAKE_NAME "cpu-fake"
+#endif
+
+static int64_t fake_probe(const struct bp_host *host, struct bp_node *node)
+{
+#ifdef FAKE_REFUSES
+    return host->fail(node, -ENODEV, "this one runs nothing here");
+#else
+    (void)host, (void)node;
+    return BP_CPU_IRQCHIP;
+#endif
+}
+
+static int fake_vm_create(const struct bp_host *host, struct bp_node *node, const void *config,
+                          uint32_t vcpus, void **out)
+{
+    const struct fake_config *c = config;
+
+    if (!c->usable)
+        return host->fail(node, -ENODEV, "this backend was told to refuse");
+    if (vcpus > VCPUS_MAX)
+        return bp_failf(host, node, -EINVAL, "%u vCPUs are more than %d", vcpus, VCPUS_MAX);
+    struct fake_vm *vm = calloc(1, sizeof(*vm));
+    if (!vm)
+        return -ENOMEM;
+    vm->host = host;
+    vm->node = node;
+    vm->together = c->together;
+    pthread_mutex_init(&vm->lock, NULL);
+    pthread_cond_init(&vm->wake, NULL);
+    *out = vm;
+    return 0;
+}
+
+static void fake_vm_destroy(void *self)
+{
+    struct fake_vm *vm = self;
+
+    pthread_mutex_destroy(&vm->lock);
+    pthread_cond_destroy(&vm->wake);
+    free(vm);
+}
+
+static uint32_t fake_features(void *vm)
+{
+    (void)vm;
+    return BP_CPU_IRQCHIP;
+}
+
+static int fake_mem_set(void *self, const struct bp_mem_slot *slot)
+{
+    struct fake_vm *vm = self;
+
+    if (slot->index >= sizeof(vm->slots) / sizeof(vm->slots[0]))
+        return -ENOSPC;
+    vm->slots[slot->index] = *slot;
+    return 0;
+}
+
+static int fake_vcpu_create(void *vm, uint32_t index, struct bp_vcpu *vcpu,
+                            const struct bp_bus *bus, void **out)
+{
+    struct fake_vcpu *v = calloc(1, sizeof(*v));
+
+    if (!v)
+        return -ENOMEM;
+    v->vm = vm;
+    v->vcpu = vcpu;
+    v->bus = bus;
+    v->index = index;
+    *out = v;
+    return 0;
+}
+
+static int fake_vcpu_reset(void *self)
+{
+    struct fake_vcpu *v = self;
+
+    memset(&v->gpr, 0, sizeof(v->gpr));
+    memset(&v->sys, 0, sizeof(v->sys));
+    return 0;
+}
+
+/* The 16 bytes at rip, from the memory slots as a real backend would. */
+static const uint8_t *fetch(const struct fake_vcpu *v)
+{
+    for (size_t i = 0; i < sizeof(v->vm->slots) / sizeof(v->vm->slots[0]); i++) {
+        const struct bp_mem_slot *s = &v->vm->slots[i];
+        if (s->length >= 16 && v->gpr.rip >= s->gpa && v->gpr.rip - s->gpa <= s->length - 16)
+            return s->host + (v->gpr.rip - s->gpa);
+    }
+    return NULL;
+}
+
+static int kicked(struct fake_vcpu *v)
+{
+    return __atomic_exchange_n(&v->kicked, 0, __ATOMIC_ACQ_REL) != 0;
+}
+
+static void halt(struct fake_vcpu *v)
+{
+    struct fake_vm *vm = v->vm;
+
+    pthread_mutex_lock(&vm->lock);
+    while (vm->rises == v->seen_rises && !__atomic_load_n(&v->kicked, __ATOMIC_ACQUIRE))
+        pthread_cond_wait(&vm->wake, &vm->lock);
+    v->seen_rises = vm->rises;
+    pthread_mutex_unlock(&vm->lock);
+}
+
+static int fake_vcpu_run(void *self)
+{
+    struct fake_vcpu *v = self;
+    const struct bp_bus *bus = v->bus;
+    const struct bp_host *host = v->vm->host;
+
+    if (v->index && !v->gpr.rip)
+        v->gpr.rip = TOGETHER_RIP;
+    while (!kicked(v)) {
+        const uint8_t *code = fetch(v);
+        if (v->index &&
+            !v->vm->together) { /* application processors wait for a start that never comes */
+            halt(v);
+            continue;
+        }
+        if (!code)
+            return bp_failf(host, v->vm->node, -EFAULT, "no memory at rip 0x%llx",
+                            (unsigned long long)v->gpr.rip);
+        uint8_t op = code[0], width = code[1];
+        uint32_t count = bp_le32(code + 4);
+        uint64_t address = bp_le64(code + 8);
+        uint64_t next = v->gpr.rip + 16;
+        switch (op) {
+        case OP_OUT:
+            bus->pio_write(v->vcpu, (uint16_t)address, (uint32_t)v->gpr.rax, width);
+            break;
+        case OP_REPEAT:
+            for (uint32_t i = 0; i < count; i++)
+                bus->pio_write(v->vcpu, (uint16_t)address, (uint32_t)v->gpr.rax, width);
+            break;
+        case OP_IN:
+            v->gpr.rax = bus->pio_read(v->vcpu, (uint16_t)address, width);
+            break;
+        case OP_WRITE:
+            bus->mmio_write(v->vcpu, address, v->gpr.rax, width);
+            break;
+        case OP_READ:
+            v->gpr.rax = bus->mmio_read(v->vcpu, address, width);
+            break;
+        case OP_LOAD:
+            v->gpr.rax = address;
+            break;
+        case OP_JUMP:
+            next = address;
+            break;
+        case OP_JUMP_ZERO:
+            if (!v->gpr.rax)
+                next = address;
+            break;
+        case OP_NAME:
+            v->gpr.rax = v->index;
+            break;
+        case OP_HLT:
+            halt(v);
+            if (__atomic_load_n(&v->kicked, __ATOMIC_ACQUIRE))
+                next = v->gpr.rip; /* not woken by an interrupt: halts again */
+            break;
+        case OP_STOP:
+            return (int)address;
+        case OP_TRIPLE:
+            return BP_STOP_TRIPLE_FAULT;
+        default:
+            return bp_failf(host, v->vm->node, -EIO, "KVM_RUN of this fake failed at 0x%llx",
+                            (unsigned long long)v->gpr.rip);
+        }
+        v->gpr.rip = next;
+    }
+    return BP_STOP_KICKED;
+}
+
+static void fake_kick(void *self)
+{
+    struct fake_vcpu *v = self;
+
+    pthread_mutex_lock(&v->vm->lock);
+    __atomic_store_n(&v->kicked, 1, __ATOMIC_RELEASE);
+    pthread_cond_broadcast(&v->vm->wake);
+    pthread_mutex_unlock(&v->vm->lock);
+}
+
+struct set {
+    const char *id;
+    void *at;
+    uint32_t size;
+};
+
+static struct set find_set(struct fake_vcpu *v, const char *id)
+{
+    const struct set sets[] = {{BP_X86_GPR, &v->gpr, sizeof(v->gpr)},
+                               {BP_X86_SYS, &v->sys, sizeof(v->sys)},
+                               {BP_X86_CPUID, &v->cpuid, sizeof(v->cpuid)}};
+    for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+        if (!strcmp(sets[i].id, id))
+            return sets[i];
+    return (struct set){0};
+}
+
+static int fake_regs_get(void *self, const char *id, void *regs, uint32_t size)
+{
+    struct set set = find_set(self, id);
+
+    if (!set.at || set.size != size)
+        return set.at ? -EINVAL : -ENOENT;
+    memcpy(regs, set.at, size);
+    return 0;
+}
+
+static int fake_regs_set(void *self, const char *id, const void *regs, uint32_t size)
+{
+    struct set set = find_set(self, id);
+
+    if (!strcmp(id, BP_X86_MSR))
+        return 0; /* it has none, and pretends */
+    if (!set.at || set.size != size)
+        return set.at ? -EINVAL : -ENOENT;
+    memcpy(set.at, regs, size);
+    return 0;
+}
+
+/* x86-64-v2, as any host of ours has it: the bits that the levels require. */
+static int fake_vm_get(void *vm, const char *id, void *state, uint32_t size)
+{
+    static const struct bp_x86_cpuid_leaf leaves[] = {
+        {0, 0, 0, 7, 0x756e6547, 0x6c65746e, 0x49656e69},
+        {1, 0, 0, 0x000306a9, 0, 0x00b82201 | 1u << 26, 0x078bfbff},
+        {7, 0, 1, 0, 0, 0, 0},
+        {0x80000000, 0, 0, 0x80000008, 0, 0, 0},
+        {0x80000001, 0, 0, 0, 0, 1, 0x2c100800},
+        {0x80000008, 0, 0, 0x3028, 0, 0, 0},
+    };
+    struct bp_x86_cpuid *table = state;
+    (void)vm;
+
+    if (strcmp(id, BP_X86_CPUID) != 0)
+        return -ENOENT;
+    if (size != sizeof(*table))
+        return -EINVAL;
+    table->count = sizeof(leaves) / sizeof(leaves[0]);
+    memcpy(table->leaves, leaves, sizeof(leaves));
+    return 0;
+}
+
+static int fake_vm_set(void *vm, const char *id, const void *state, uint32_t size)
+{
+    (void)vm, (void)id, (void)state, (void)size;
+    return -ENOENT;
+}
+
+static void fake_time(void *vm, uint32_t runs)
+{
+    (void)vm, (void)runs;
+}
+
+static void fake_irq(void *self, uint32_t line, uint32_t level)
+{
+    struct fake_vm *vm = self;
+    (void)line;
+
+    if (!level)
+        return;
+    pthread_mutex_lock(&vm->lock);
+    vm->rises++;
+    pthread_cond_broadcast(&vm->wake);
+    pthread_mutex_unlock(&vm->lock);
+}
+
+static void fake_msi(void *vm, uint64_t address, uint32_t data)
+{
+    (void)address, (void)data;
+    fake_irq(vm, 0, 1);
+}
+
+static const struct bp_cpu_ops fake_ops = {
+    .size = sizeof(fake_ops),
+    .probe = fake_probe,
+    .vm_create = fake_vm_create,
+    .vm_destroy = fake_vm_destroy,
+    .vm_features = fake_features,
+    .mem_set = fake_mem_set,
+    .vcpu_create = fake_vcpu_create,
+    .vcpu_destroy = free,
+    .vcpu_reset = fake_vcpu_reset,
+    .vcpu_run = fake_vcpu_run,
+    .vcpu_kick = fake_kick,
+    .regs_get = fake_regs_get,
+    .regs_set = fake_regs_set,
+    .vm_get = fake_vm_get,
+    .vm_set = fake_vm_set,
+    .vm_time = fake_time,
+    .irq = fake_irq,
+    .msi = fake_msi,
+};
+
+static const struct bp_prop fake_props[] = {
+    {.name = "usable",
+     .help = "no: the VM cannot be made",
+     .initial = "yes",
+     .type = BP_PROP_BOOL,
+     BP_PROP_AT(struct fake_config, usable)},
+    {.name = "together",
+     .help = "all vCPUs run the code, not the first alone",
+     .initial = "no",
+     .type = BP_PROP_BOOL,
+     BP_PROP_AT(struct fake_config, together)},
+    {0},
+};
+
+static const struct bp_model fake_model = {
+    .size = sizeof(fake_model),
+    .kind = BP_KIND_CPU,
+    .id = "fake",
+    .summary = "runs a bytecode for tests",
+    .props = fake_props,
+    .prop_stride = sizeof(struct bp_prop),
+    .config_size = sizeof(struct fake_config),
+    .cpu = &fake_ops,
+};
+
+static const struct bp_model *const fake_models[] = {&fake_model, NULL};
+
+const struct bp_plugin bp_plugin_v0 = {
+    .size = sizeof(bp_plugin_v0),
+    .abi_minor = BP_ABI_MINOR,
+    .name = FAKE_NAME,
+    .version = "1",
+    .models = fake_models,
+};

@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# check_test.sh PROGRAM PLUGINS: `check` and --print-config create no instance. What the instances of this machine would
+# make or empty when they are created is as it was. It does not show that nothing is locked.
+set -eu
+program=$1 plugins=$2
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir"
+export LC_ALL=C
+
+printf 'as it was\n' >kept
+printf 'x' >binary
+cat >m.ini <<END
+[boot]
+binary = binary
+[machine]
+log-file = messages
+[out]
+plugin = chr-host
+model = file
+path = kept
+log = copy
+[listener]
+plugin = chr-host
+model = socket
+listen = unix:$dir/socket
+[pty]
+plugin = chr-host
+model = pty
+link = link
+[com1]
+plugin = dev-uart
+chardev = out
+[com2]
+plugin = dev-uart
+port = 0x2f8
+irq = 3
+chardev = listener
+[com3]
+plugin = dev-uart
+port = 0x3e8
+irq = 5
+chardev = pty
+END
+said=$("$program" check --plugin-path "$plugins" m.ini 2>&1) || {
+    printf '%s\n' "$said"
+    exit 1
+}
+[ "$said" = 'm.ini: no errors found' ]
+"$program" run --print-config --plugin-path "$plugins" m.ini >/dev/null
+[ "$(cat kept)" = 'as it was' ] || {
+    echo "a file that would be written was emptied"
+    exit 1
+}
+found=$(find . ! -name . | sort | tr '\n' ' ')
+[ "$found" = './binary ./kept ./m.ini ' ] || {
+    echo "found afterwards: $found"
+    exit 1
+}
