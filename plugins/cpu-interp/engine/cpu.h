@@ -182,7 +182,7 @@ struct fpu {
     uint64_t ip, dp; /* FIP and FDP, offsets */
     uint16_t cs, ds; /* FCS and FDS */
     uint32_t mxcsr;  /* with the sticky bits as far as they were read: see fpu/mxcsr.h */
-    uint32_t reserved;
+    uint32_t entered; /* the host's MXCSR is this guest's now: mxcsr_enter() */
 };
 
 struct segment {
