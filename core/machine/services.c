@@ -86,6 +86,8 @@ static const void *host_extension(struct bp_node *node, const char *id)
         return &machine_memory;
     if (!strcmp(id, BP_DOORBELL_ID) && m->vm && m->cpu_model->cpu.extension(m->vm, id))
         return &machine_doorbell;
+    if (!strcmp(id, BP_IRQCHIP_ID) && node == &m->cpu_node && m->irqchip.ops)
+        return &m->irqchip;
     return NULL;
 }
 
@@ -330,6 +332,8 @@ static void host_msi_send(struct bp_node *node, uint64_t address, uint32_t data)
 
     if (m->vm && m->cpu_features & BP_CPU_IRQCHIP)
         m->cpu_model->cpu.msi(m->vm, address, data);
+    else if (m->irqchip.ops)
+        m->irqchip_ops.msi(m->irqchip.self, address, data);
 }
 
 /* ---- guest memory

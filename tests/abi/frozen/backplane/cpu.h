@@ -46,8 +46,8 @@ struct bp_bus {
 
 /* What a backend can do here: the result of probe(). */
 #define BP_CPU_IRQCHIP                                                                             \
-    1u                     /* irq() and msi() work: PIC, I/O APIC, PIT and local APICs are its own \
-                            */
+    1u /* irq() and msi() work: PIC, I/O APIC, PIT and local APICs are its own; goes with          \
+        * BP_MODEL_IRQCHIP of its model */
 #define BP_CPU_SNAPSHOT 2u /* every register set is complete */
 
 struct bp_mem_slot {
