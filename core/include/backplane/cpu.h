@@ -73,7 +73,7 @@ struct bp_cpu_ops {
     uint32_t reserved;
     /* Can this backend run a stock guest on this host? BP_CPU_* bits; or -ENODEV, -EACCES, -ENOTSUP
      * after host->fail() with one sentence. `auto` tries the next one then. Leaves nothing open.
-     * [main] */
+     * The machine is not there yet: regions, watches and timers cannot be had. [main] */
     int64_t (*probe)(const struct bp_host *host, struct bp_node *node);
     int (*vm_create)(const struct bp_host *host, struct bp_node *node, const void *config,
                      uint32_t vcpus, void **vm); /* [main] */

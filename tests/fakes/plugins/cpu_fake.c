@@ -95,7 +95,14 @@ static int64_t fake_probe(const struct bp_host *host, struct bp_node *node)
 #ifdef FAKE_REFUSES
     return host->fail(node, -ENODEV, "this one runs nothing here");
 #else
-    (void)host, (void)node;
+    struct bp_region *region;
+    void *at;
+
+    if (host->region_new(node, BP_SPACE_PIO, 1, NULL, NULL, &region) != -EINVAL ||
+        host->ram_region_new(node, 4096, 0, -1, 0, &at, &region) != -EINVAL ||
+        host->fd_watch(node, 0, BP_FD_READ, NULL, NULL) != -EINVAL ||
+        host->timer_set(node, 0, 0) != -ENOTSUP || host->dma_read(node, 0, &at, 1) != -EFAULT)
+        return host->fail(node, -EIO, "there is a machine before it was made");
     return FEATURES;
 #endif
 }
