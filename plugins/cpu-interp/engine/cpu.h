@@ -227,6 +227,7 @@ struct cpu {
     uint8_t no_fpu;    /* CR0.EM or TS: x87 must look, and give #NM */
     uint8_t no_sse;    /* CR0.EM, CR0.TS or CR4.OSFXSR: SSE must look, and give #UD or #NM */
     uint8_t no_avx;    /* likewise with CR4.OSXSAVE and XCR0 */
+    uint64_t ip_mask;  /* of the mode: RIP is 64, 32 or 16 bits wide; set by the run loop */
     uint64_t mode_key; /* mode, where no canonical RIP differs: for the jump cache */
     struct segment seg[SEGS];
 
@@ -252,7 +253,10 @@ struct cpu {
     uint8_t mp_state;           /* BP_X86_MP_* */
     uint8_t slow;               /* alignment checks or data breakpoints: nothing may hit the TLB */
     uint8_t double_fault_stage; /* of the delivery in progress: ops/interrupt.c */
-    uint8_t reserved[2];
+    uint8_t no_step;  /* the instruction was INT n or its kind: no single-step trap after it */
+    uint8_t shutdown; /* triple fault */
+    uint8_t single;   /* the run loop shall run the next instruction alone, in a block of its own */
+    uint8_t reserved[7];
     struct event event;  /* raised by the instruction that has just left by longjmp() */
     uint64_t pending_db; /* bits of DR6 to be raised as a trap after this instruction */
 
