@@ -8,7 +8,7 @@
  */
 #include "cache.h"
 
-#include "../mmu/tlb.h"
+#include "../mmu/access.h"
 #include "../remote.h"
 
 #include <errno.h>
