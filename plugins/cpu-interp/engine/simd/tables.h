@@ -101,4 +101,62 @@
     X(PSLLDQ, pslldq)                                                                              \
     X(PSRLDQ, psrldq)
 
+/* Floating point: packed, 16 bytes; scalars of 4 and of 8 bytes. */
+#define FLOAT_PACKED(X)                                                                            \
+    X(ADDPS, addps)                                                                                \
+    X(ADDPD, addpd)                                                                                \
+    X(SUBPS, subps)                                                                                \
+    X(SUBPD, subpd)                                                                                \
+    X(MULPS, mulps)                                                                                \
+    X(MULPD, mulpd)                                                                                \
+    X(DIVPS, divps)                                                                                \
+    X(DIVPD, divpd)                                                                                \
+    X(MINPS, minps)                                                                                \
+    X(MINPD, minpd)                                                                                \
+    X(MAXPS, maxps)                                                                                \
+    X(MAXPD, maxpd)                                                                                \
+    X(SQRTPS, sqrtps)                                                                              \
+    X(SQRTPD, sqrtpd)                                                                              \
+    X(RCPPS, rcpps)                                                                                \
+    X(RSQRTPS, rsqrtps)                                                                            \
+    X(ADDSUBPS, addsubps)                                                                          \
+    X(ADDSUBPD, addsubpd)                                                                          \
+    X(HADDPS, haddps)                                                                              \
+    X(HADDPD, haddpd)                                                                              \
+    X(HSUBPS, hsubps)                                                                              \
+    X(HSUBPD, hsubpd)                                                                              \
+    X(ROUNDPS, roundps)                                                                            \
+    X(ROUNDPD, roundpd)                                                                            \
+    X(DPPS, dpps)                                                                                  \
+    X(DPPD, dppd)
+
+#define FLOAT_SINGLE(X)                                                                            \
+    X(ADDSS, addss)                                                                                \
+    X(SUBSS, subss)                                                                                \
+    X(MULSS, mulss)                                                                                \
+    X(DIVSS, divss)                                                                                \
+    X(MINSS, minss)                                                                                \
+    X(MAXSS, maxss)                                                                                \
+    X(SQRTSS, sqrtss)                                                                              \
+    X(RCPSS, rcpss)                                                                                \
+    X(RSQRTSS, rsqrtss)                                                                            \
+    X(ROUNDSS, roundss)
+
+#define FLOAT_DOUBLE(X)                                                                            \
+    X(ADDSD, addsd)                                                                                \
+    X(SUBSD, subsd)                                                                                \
+    X(MULSD, mulsd)                                                                                \
+    X(DIVSD, divsd)                                                                                \
+    X(MINSD, minsd)                                                                                \
+    X(MAXSD, maxsd)                                                                                \
+    X(SQRTSD, sqrtsd)                                                                              \
+    X(ROUNDSD, roundsd)
+
+/* VEX has more relations. */
+#define FLOAT_COMPARE_PACKED(X)                                                                    \
+    X(CMPPS, cmpps)                                                                                \
+    X(CMPPD, cmppd)
+
+#define FLOAT_COMPARE_SINGLE(X) X(CMPSS, cmpss)
+
 #endif
