@@ -378,27 +378,6 @@ static bool emit_movnti(struct emit *e)
     return true;
 }
 
-/* ---- PINSRW and PEXTRW with a register ------------------------------------------------------ */
-
-static const struct uop *op_pinsrw_rr(struct cpu *c, const struct uop *u)
-{
-    sse_check(c, u);
-    c->v[u->d].u16[u->imm8 & 7] = (uint16_t)c->reg[u->s];
-    NEXT(c, u);
-}
-
-static const struct uop *op_pinsrw_rm(struct cpu *c, const struct uop *u)
-{
-    sse_check(c, u);
-    c->v[u->d].u16[u->imm8 & 7] = ld16(c, u, vector_ea(c, u, 2, ACCESS_READ));
-    NEXT(c, u);
-}
-
-static bool emit_pinsrw(struct emit *e)
-{
-    return emit_sse_mmx(e, op_pinsrw_rr, op_pinsrw_rm);
-}
-
 const struct emit_entry emit_sse_move[] = {
     {ZYDIS_MNEMONIC_MOVAPS, emit_mov_aligned},
     {ZYDIS_MNEMONIC_MOVAPD, emit_mov_aligned},
@@ -427,6 +406,5 @@ const struct emit_entry emit_sse_move[] = {
     {ZYDIS_MNEMONIC_MOVMSKPD, emit_movmskpd},
     {ZYDIS_MNEMONIC_PMOVMSKB, emit_pmovmskb},
     {ZYDIS_MNEMONIC_MASKMOVDQU, emit_maskmovdqu},
-    {ZYDIS_MNEMONIC_PINSRW, emit_pinsrw},
     {0, NULL},
 };
