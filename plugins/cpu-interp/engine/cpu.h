@@ -252,7 +252,8 @@ struct cpu {
     uint8_t mp_state;           /* BP_X86_MP_* */
     uint8_t slow;               /* alignment checks or data breakpoints: nothing may hit the TLB */
     uint8_t double_fault_stage; /* of the delivery in progress: ops/interrupt.c */
-    uint8_t reserved[2];
+    uint8_t shutdown;           /* triple fault: set by event_deliver(), cleared by cpu_reset() */
+    uint8_t reserved;
     struct event event;  /* raised by the instruction that has just left by longjmp() */
     uint64_t pending_db; /* bits of DR6 to be raised as a trap after this instruction */
 
