@@ -64,11 +64,11 @@ static bool flat_code(const struct segment *s)
 
 /* DR7 has 2 enable bits for each of 4 breakpoints, and from bit 16 on 2 bits each for the kind: 0
  * execution, 1 writes, 2 ports, 3 reads and writes (SDM 3, 17.2.4). */
-static bool breakpoints(const struct cpu *c, bool code)
+static bool data_breakpoints(const struct cpu *c)
 {
     for (uint32_t i = 0; i < 4; i++) {
         uint32_t kind = (uint32_t)(c->dr7 >> (16 + 4 * i)) & 3;
-        if ((c->dr7 >> (2 * i) & 3) != 0 && (code ? kind == 0 : (kind & 1) != 0))
+        if ((c->dr7 >> (2 * i) & 3) != 0 && (kind & 1) != 0)
             return true;
     }
     return false;
@@ -93,13 +93,11 @@ static uint32_t mode_now(const struct cpu *c)
         mode |= MODE_USER;
     if ((c->cr0 & CR0_PE) != 0 && (c->rflags & FLAG_VM) == 0)
         mode |= MODE_PE;
-    if ((c->rflags & FLAG_TF) != 0 || c->shadow != 0 || c->trace != NULL ||
-        ((c->dr7 & 0xff) != 0 && breakpoints(c, true)))
-        mode |= MODE_STEP;
-    return mode;
+    /* The run loop's own. */
+    return mode | (c->mode & MODE_STEP);
 }
 
-static uint32_t tlb_kind(const struct cpu *c)
+static uint32_t kind_now(const struct cpu *c)
 {
     if (c->slow)
         return TLB_SLOW;
@@ -116,11 +114,14 @@ void cpu_mode_changed(struct cpu *c)
     c->mode = mode_now(c);
     c->mode_key = (uint64_t)c->mode << 57;
     c->slow = ((c->cr0 & CR0_AM) != 0 && (c->rflags & FLAG_AC) != 0 && c->cpl == 3) ||
-              ((c->dr7 & 0xff) != 0 && breakpoints(c, false));
-    c->tlb = &c->tlbs[tlb_kind(c)];
+              ((c->dr7 & 0xff) != 0 && data_breakpoints(c));
+    c->tlb = &c->tlbs[kind_now(c)];
     c->no_fpu = emulated;
     c->no_sse = emulated || (c->cr4 & CR4_OSFXSR) == 0;
     c->no_avx = (c->cr0 & CR0_TS) != 0 || (c->cr4 & CR4_OSXSAVE) == 0 || (c->xcr0 & 6) != 6;
+    /* From the next instruction on, the run loop must look at each one. */
+    if ((c->rflags & FLAG_TF) != 0 || c->shadow != 0 || (c->dr7 & 0xff) != 0)
+        cpu_pend(c, PEND_CHECK);
 }
 
 /* ---- flags ----------------------------------------------------------------------------------- */

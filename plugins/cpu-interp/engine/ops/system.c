@@ -173,7 +173,6 @@ static const struct uop *op_invpcid(struct cpu *c, const struct uop *u)
     LEAVE(c, next);
 }
 
-/* INVD, WBINVD, WBNOINVD */
 static const struct uop *op_caches(struct cpu *c, const struct uop *u)
 {
     need_cpl0(c, u);
@@ -362,7 +361,6 @@ static const struct form {
     {ZYDIS_MNEMONIC_INVPCID, SHAPE_REG_MEM, true, op_invpcid},
     {ZYDIS_MNEMONIC_INVD, SHAPE_NONE, false, op_caches},
     {ZYDIS_MNEMONIC_WBINVD, SHAPE_NONE, false, op_caches},
-    {ZYDIS_MNEMONIC_WBNOINVD, SHAPE_NONE, false, op_caches},
     {ZYDIS_MNEMONIC_CLFLUSH, SHAPE_MEMORY, false, op_cache_line},
     {ZYDIS_MNEMONIC_CLFLUSHOPT, SHAPE_MEMORY, false, op_cache_line},
     {ZYDIS_MNEMONIC_CLWB, SHAPE_MEMORY, false, op_cache_line},
@@ -473,7 +471,6 @@ const struct emit_entry emit_system[] = {
     {ZYDIS_MNEMONIC_INVPCID, emit_form},
     {ZYDIS_MNEMONIC_INVD, emit_form},
     {ZYDIS_MNEMONIC_WBINVD, emit_form},
-    {ZYDIS_MNEMONIC_WBNOINVD, emit_form},
     {ZYDIS_MNEMONIC_CLFLUSH, emit_form},
     {ZYDIS_MNEMONIC_CLFLUSHOPT, emit_form},
     {ZYDIS_MNEMONIC_CLWB, emit_form},
