@@ -106,9 +106,6 @@ static inline uint32_t *memory_code_word(const struct memory_slot *s, uint64_t g
  * this vCPU: if a chunk that it touches has code, drops those blocks here, and on the other vCPUs
  * soon. The running block may be among them: it ends after the present instruction. [vcpu] */
 void smc_stored(struct cpu *c, uint64_t gpa, uint32_t bytes);
-/* Drops this vCPU's blocks that lie in `chunks` (bits as in a code word) of the page at `gpa`; at a
- * safe point. [vcpu] */
-void blocks_drop_chunks(struct cpu *c, uint64_t gpa, uint32_t chunks);
 
 /* ---- block/cache.c -------------------------------------------------------------------------- */
 

@@ -137,8 +137,11 @@ void engine_code_changed(struct engine *e, uint64_t gpa, uint64_t length)
             uint32_t high = to - page < PAGE_SIZE ? (uint32_t)(to - page) >> 7 : 31;
 
             code &= UINT32_MAX << low & UINT32_MAX >> (31 - high);
-            if (code)
+            if (code) {
+                /* The marks go first: see smc_stored(). */
+                __atomic_fetch_and(memory_code_word(s, page), ~code, __ATOMIC_SEQ_CST);
                 remote_queue_drop(r, page, code);
+            }
             if (page > UINT64_MAX - PAGE_SIZE)
                 break;
         }

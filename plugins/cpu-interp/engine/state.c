@@ -97,7 +97,7 @@ static uint32_t mode_now(const struct cpu *c)
     return mode | (c->mode & MODE_STEP);
 }
 
-static uint32_t kind_now(const struct cpu *c)
+static uint32_t hit_kind(const struct cpu *c)
 {
     if (c->slow)
         return TLB_SLOW;
@@ -115,7 +115,7 @@ void cpu_mode_changed(struct cpu *c)
     c->mode_key = (uint64_t)c->mode << 57;
     c->slow = ((c->cr0 & CR0_AM) != 0 && (c->rflags & FLAG_AC) != 0 && c->cpl == 3) ||
               ((c->dr7 & 0xff) != 0 && data_breakpoints(c));
-    c->tlb = &c->tlbs[kind_now(c)];
+    c->tlb = &c->tlbs[hit_kind(c)];
     c->no_fpu = emulated;
     c->no_sse = emulated || (c->cr4 & CR4_OSFXSR) == 0;
     c->no_avx = (c->cr0 & CR0_TS) != 0 || (c->cr4 & CR4_OSXSAVE) == 0 || (c->xcr0 & 6) != 6;

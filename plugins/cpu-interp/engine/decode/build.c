@@ -18,8 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Two groups may share a mnemonic: MOV is also that of control registers, JMP that of far ones,
+ * MOVSD that of a string and of SSE2. The second is asked when the first has no such form. */
 struct emit_table {
-    emit_fn *by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+    emit_fn *by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1][2];
 };
 
 static const struct emit_entry *const groups[] = {
@@ -38,7 +40,7 @@ const struct emit_table *emit_table_new(void)
         return NULL;
     for (size_t k = 0; k < sizeof(groups) / sizeof(groups[0]); k++)
         for (const struct emit_entry *e = groups[k]; e && e->emit; e++)
-            t->by_mnemonic[e->mnemonic] = e->emit;
+            t->by_mnemonic[e->mnemonic][t->by_mnemonic[e->mnemonic][0] != NULL] = e->emit;
     return t;
 }
 
@@ -166,23 +168,36 @@ static void find_live(struct builder *b, uint32_t count)
     }
 }
 
+static void clear(struct uop *u, uint16_t at)
+{
+    memset(u, 0, sizeof(*u));
+    u->base = REG_ZERO;
+    u->index = REG_ZERO;
+    u->at = at;
+}
+
 static bool emit_one(struct emit *e)
 {
     const struct insn *i = e->insn;
-    emit_fn *emit = e->cpu->engine->emitters->by_mnemonic[i->mnemonic];
+    emit_fn *const *emit = e->cpu->engine->emitters->by_mnemonic[i->mnemonic];
 
-    return emit && cpu_has(e->cpu, (enum feature)i->feature) && emit(e);
+    if (!emit[0] || !cpu_has(e->cpu, (enum feature)i->feature))
+        return false;
+    if (emit[0](e))
+        return true;
+    if (!emit[1])
+        return false;
+    clear(e->uop, e->uop->at);
+    e->ends = e->fused = false;
+    return emit[1](e);
 }
 
 static struct uop *add(struct builder *b, op_fn *fn, uint32_t at)
 {
     struct uop *u = &b->uops[b->count++];
 
-    memset(u, 0, sizeof(*u));
+    clear(u, (uint16_t)at);
     u->fn = fn;
-    u->base = REG_ZERO;
-    u->index = REG_ZERO;
-    u->at = (uint16_t)at;
     return u;
 }
 
