@@ -180,7 +180,13 @@ static void power_on(struct cpu *c)
     c->tsc_adjust = 0;
     c->tsc_offset = 0;
     c->tsc_offset = -(int64_t)cpu_tsc(c);
-    if (c->chip == NULL)
+}
+
+/* The controller keeps IA32_APIC_BASE over an INIT (SDM 3, 11.4.7.3). */
+static void reset_apic_base(struct cpu *c)
+{
+    if (c->chip == NULL ||
+        c->chip->msr_read(c->chip_self, c->index, BP_IRQCHIP_MSR_APIC_BASE, &c->apic_base) != 0)
         c->apic_base = 0xfee00800 | (c->index == 0 ? 0x100 : 0);
 }
 
@@ -210,6 +216,7 @@ void cpu_reset(struct cpu *c, bool init)
     c->pending_db = 0;
     if (!init)
         power_on(c);
+    reset_apic_base(c);
     c->mp_state = c->index == 0 ? BP_X86_MP_RUNNABLE
                   : init        ? BP_X86_MP_WAIT_SIPI
                                 : BP_X86_MP_WAIT_INIT;

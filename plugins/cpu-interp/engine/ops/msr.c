@@ -63,9 +63,9 @@
 #define ARCH_CAPABILITIES                                                                          \
     (1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 4 | 1ull << 5 | 1ull << 6 | 1ull << 8 |           \
      1ull << 13 | 1ull << 14 | 1ull << 15 | 1ull << 20 | 1ull << 24 | 1ull << 26 | 1ull << 27)
-#define SPEC_CTRL_DEFINED 0x87u /* IBRS, STIBP, SSBD, PSFD */
-#define MTRR_CAP 0x508u         /* 8 variable, fixed ones, write-combining */
-#define MISC_ENABLE_WRITABLE 0x0000000400c50889ull
+#define SPEC_CTRL_DEFINED 0x87u                    /* IBRS, STIBP, SSBD, PSFD */
+#define MTRR_CAP 0x508u                            /* 8 variable, fixed ones, write-combining */
+#define MISC_ENABLE_WRITABLE 0x0000000000c50009ull /* bits 7 and 11 tell what there is */
 
 /* ---- the time-stamp counter ------------------------------------------------------------------ */
 

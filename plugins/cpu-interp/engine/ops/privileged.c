@@ -77,6 +77,8 @@ void cs_load_real(struct cpu *c, uint16_t selector)
     uint64_t base = c->seg[SEG_CS].base;
 
     segment_load_real(c, SEG_CS, selector);
+    if (!cpu_v8086(c))
+        c->seg[SEG_CS].attributes |= SEG_CODE;
     if (c->seg[SEG_CS].base != base)
         jumps_flush(c);
 }
