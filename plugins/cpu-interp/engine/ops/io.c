@@ -194,9 +194,13 @@ static bool emit_string_port(struct emit *e)
 }
 
 const struct emit_entry emit_io[] = {
-    {ZYDIS_MNEMONIC_IN, emit_port},           {ZYDIS_MNEMONIC_OUT, emit_port},
-    {ZYDIS_MNEMONIC_INSB, emit_string_port},  {ZYDIS_MNEMONIC_INSW, emit_string_port},
-    {ZYDIS_MNEMONIC_INSD, emit_string_port},  {ZYDIS_MNEMONIC_OUTSB, emit_string_port},
-    {ZYDIS_MNEMONIC_OUTSW, emit_string_port}, {ZYDIS_MNEMONIC_OUTSD, emit_string_port},
+    {ZYDIS_MNEMONIC_IN, emit_port},
+    {ZYDIS_MNEMONIC_OUT, emit_port},
+    {ZYDIS_MNEMONIC_INSB, emit_string_port},
+    {ZYDIS_MNEMONIC_INSW, emit_string_port},
+    {ZYDIS_MNEMONIC_INSD, emit_string_port},
+    {ZYDIS_MNEMONIC_OUTSB, emit_string_port},
+    {ZYDIS_MNEMONIC_OUTSW, emit_string_port},
+    {ZYDIS_MNEMONIC_OUTSD, emit_string_port},
     {0, NULL},
 };
