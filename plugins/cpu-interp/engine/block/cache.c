@@ -9,7 +9,6 @@
 #include "cache.h"
 
 #include "../mmu/access.h"
-#include "../mmu/tlb.h"
 #include "../remote.h"
 
 #include <errno.h>

@@ -60,6 +60,15 @@ static inline int32_t clamp(int32_t value, int32_t low, int32_t high)
 #define MIN_OF(x, y) ((x) < (y) ? (x) : (y))
 #define MAX_OF(x, y) ((x) > (y) ? (x) : (y))
 
+/* a with another first element. */
+static inline x128 first32(x128 a, uint32_t value)
+{
+    u32x4 r = (u32x4)a;
+
+    r[0] = value;
+    return (x128)r;
+}
+
 /* ---- addition, subtraction, averages -------------------------------------------------------- */
 
 LANE(paddb, (u8x16)a + (u8x16)b)

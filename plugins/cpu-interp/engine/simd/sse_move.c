@@ -19,69 +19,61 @@ static const struct uop *op_mov_rr(struct cpu *c, const struct uop *u)
     NEXT(c, u);
 }
 
-/* The most frequent of all: each kind of address and alignment has a handler of its own. */
-#define MOVE_HANDLERS(name, address, checked)                                                      \
-    static const struct uop *op_load_##name(struct cpu *c, const struct uop *u)                    \
+/* The most frequent of all: aligned ones and others have handlers of their own. */
+#define MOVE_HANDLERS(name, mem, store_ea)                                                         \
+    SLOW static const struct uop *op_load_##name##_slow(struct cpu *c, const struct uop *u)        \
     {                                                                                              \
         sse_check(c, u);                                                                           \
-        uint64_t la = address(ACCESS_READ);                                                        \
-        if ((checked) && unlikely(la & 15))                                                        \
-            raise_misaligned(c, u);                                                                \
-        *xmm(c, u->d) = ld128(c, u, la);                                                           \
+        *xmm(c, u->d) = mem(c, u);                                                                 \
+        NEXT(c, u);                                                                                \
+    }                                                                                              \
+    static const struct uop *op_load_##name(struct cpu *c, const struct uop *u)                    \
+    {                                                                                              \
+        const void *p = fast_##mem(c, u);                                                          \
+        if (unlikely(!p) || unlikely(c->no_sse))                                                   \
+            return op_load_##name##_slow(c, u);                                                    \
+        *xmm(c, u->d) = at_##mem(p);                                                               \
+        NEXT(c, u);                                                                                \
+    }                                                                                              \
+    SLOW static const struct uop *op_store_##name##_slow(struct cpu *c, const struct uop *u)       \
+    {                                                                                              \
+        sse_check(c, u);                                                                           \
+        st128(c, u, store_ea(c, u, 16, ACCESS_WRITE), *xmm(c, u->s));                              \
         NEXT(c, u);                                                                                \
     }                                                                                              \
     static const struct uop *op_store_##name(struct cpu *c, const struct uop *u)                   \
     {                                                                                              \
-        sse_check(c, u);                                                                           \
-        uint64_t la = address(ACCESS_WRITE);                                                       \
-        if ((checked) && unlikely(la & 15))                                                        \
-            raise_misaligned(c, u);                                                                \
-        st128(c, u, la, *xmm(c, u->s));                                                            \
+        void *p = fast_to_##mem(c, u);                                                             \
+        if (unlikely(!p) || unlikely(c->no_sse))                                                   \
+            return op_store_##name##_slow(c, u);                                                   \
+        memcpy(p, xmm(c, u->s), 16);                                                               \
         NEXT(c, u);                                                                                \
     }
+MOVE_HANDLERS(aligned, mem128a, vector_ea_aligned)
+MOVE_HANDLERS(unaligned, mem128, vector_ea)
 
-#define FAST(access) ea_fast(c, u)
-#define ANY(access) ea_any(c, u, 16, access)
-MOVE_HANDLERS(aligned_fast, FAST, true)
-MOVE_HANDLERS(aligned_any, ANY, true)
-MOVE_HANDLERS(fast, FAST, false)
-MOVE_HANDLERS(any, ANY, false)
-
-static bool emit_move(struct emit *e, bool aligned)
+static bool emit_move(struct emit *e, op_fn *load, op_fn *store)
 {
     const struct operand *to = &e->insn->op[0], *from = &e->insn->op[1];
     struct uop *u = e->uop;
-    bool fast;
 
     if (to->kind == OPERAND_MEM) {
         u->s = from->number;
-        fast = emit_memory(e, to);
-        u->fn = aligned ? fast ? op_store_aligned_fast : op_store_aligned_any
-                : fast  ? op_store_fast
-                        : op_store_any;
+        u->y = emit_memory(e, to);
+        u->fn = store;
         return true;
     }
-    u->d = to->number;
-    if (from->kind == OPERAND_MEM) {
-        fast = emit_memory(e, from);
-        u->fn = aligned ? fast ? op_load_aligned_fast : op_load_aligned_any
-                : fast  ? op_load_fast
-                        : op_load_any;
-        return true;
-    }
-    u->s = from->number;
-    u->fn = op_mov_rr;
-    return true;
+    return emit_sse(e, op_mov_rr, load);
 }
 
 static bool emit_mov_aligned(struct emit *e)
 {
-    return emit_move(e, true);
+    return emit_move(e, op_load_aligned, op_store_aligned);
 }
 
 static bool emit_mov_unaligned(struct emit *e)
 {
-    return emit_move(e, false);
+    return emit_move(e, op_load_unaligned, op_store_unaligned);
 }
 
 /* ---- scalars: loads clear the rest, register moves keep it ---------------------------------- */
@@ -89,14 +81,14 @@ static bool emit_mov_unaligned(struct emit *e)
 static const struct uop *op_movss_rr(struct cpu *c, const struct uop *u)
 {
     sse_check(c, u);
-    c->v[u->d].u32[0] = c->v[u->s].u32[0];
+    *xmm(c, u->d) = first32(*xmm(c, u->d), c->v[u->s].u32[0]);
     NEXT(c, u);
 }
 
 static const struct uop *op_movsd_rr(struct cpu *c, const struct uop *u)
 {
     sse_check(c, u);
-    c->v[u->d].u64[0] = c->v[u->s].u64[0];
+    *xmm(c, u->d) = x128_of(c->v[u->s].u64[0], c->v[u->d].u64[1]);
     NEXT(c, u);
 }
 
@@ -108,28 +100,32 @@ static const struct uop *op_movq_rr(struct cpu *c, const struct uop *u)
 }
 
 #define SCALAR_HANDLERS(bits)                                                                      \
-    static const struct uop *op_load##bits##_fast(struct cpu *c, const struct uop *u)              \
+    SLOW static const struct uop *op_load##bits##_slow(struct cpu *c, const struct uop *u)         \
     {                                                                                              \
         sse_check(c, u);                                                                           \
-        *xmm(c, u->d) = x128_of(ld##bits(c, u, ea_fast(c, u)), 0);                                 \
+        *xmm(c, u->d) = mem##bits(c, u);                                                           \
         NEXT(c, u);                                                                                \
     }                                                                                              \
-    static const struct uop *op_load##bits##_any(struct cpu *c, const struct uop *u)               \
+    static const struct uop *op_load##bits(struct cpu *c, const struct uop *u)                     \
     {                                                                                              \
-        sse_check(c, u);                                                                           \
-        *xmm(c, u->d) = x128_of(ld##bits(c, u, ea_any(c, u, bits / 8, ACCESS_READ)), 0);           \
+        const void *p = fast_mem##bits(c, u);                                                      \
+        if (unlikely(!p) || unlikely(c->no_sse))                                                   \
+            return op_load##bits##_slow(c, u);                                                     \
+        *xmm(c, u->d) = at_mem##bits(p);                                                           \
         NEXT(c, u);                                                                                \
     }                                                                                              \
-    static const struct uop *op_store##bits##_fast(struct cpu *c, const struct uop *u)             \
+    SLOW static const struct uop *op_store##bits##_slow(struct cpu *c, const struct uop *u)        \
     {                                                                                              \
         sse_check(c, u);                                                                           \
-        st##bits(c, u, ea_fast(c, u), c->v[u->s].u##bits[0]);                                      \
+        st##bits(c, u, vector_ea(c, u, bits / 8, ACCESS_WRITE), c->v[u->s].u##bits[0]);            \
         NEXT(c, u);                                                                                \
     }                                                                                              \
-    static const struct uop *op_store##bits##_any(struct cpu *c, const struct uop *u)              \
+    static const struct uop *op_store##bits(struct cpu *c, const struct uop *u)                    \
     {                                                                                              \
-        sse_check(c, u);                                                                           \
-        st##bits(c, u, ea_any(c, u, bits / 8, ACCESS_WRITE), c->v[u->s].u##bits[0]);               \
+        void *p = fast_to(c, u, bits / 8, false);                                                  \
+        if (unlikely(!p) || unlikely(c->no_sse))                                                   \
+            return op_store##bits##_slow(c, u);                                                    \
+        memcpy(p, &c->v[u->s].u##bits[0], bits / 8);                                               \
         NEXT(c, u);                                                                                \
     }
 SCALAR_HANDLERS(32)
@@ -142,23 +138,11 @@ static bool emit_scalar(struct emit *e, op_fn *reg, uint32_t bytes)
 
     if (to->kind == OPERAND_MEM) {
         u->s = from->number;
-        if (emit_memory(e, to))
-            u->fn = bytes == 4 ? op_store32_fast : op_store64_fast;
-        else
-            u->fn = bytes == 4 ? op_store32_any : op_store64_any;
+        u->y = emit_memory(e, to);
+        u->fn = bytes == 4 ? op_store32 : op_store64;
         return true;
     }
-    u->d = to->number;
-    if (from->kind == OPERAND_MEM) {
-        if (emit_memory(e, from))
-            u->fn = bytes == 4 ? op_load32_fast : op_load64_fast;
-        else
-            u->fn = bytes == 4 ? op_load32_any : op_load64_any;
-        return true;
-    }
-    u->s = from->number;
-    u->fn = reg;
-    return true;
+    return emit_sse(e, reg, bytes == 4 ? op_load32 : op_load64);
 }
 
 static bool emit_movss(struct emit *e)
@@ -233,18 +217,26 @@ static bool emit_movq(struct emit *e)
 
 /* ---- halves --------------------------------------------------------------------------------- */
 
+/* Registers are always written whole: the host forwards a store to a load only if it has all of
+ * it. */
+static inline x128 with_half(x128 a, uint32_t which, uint64_t half)
+{
+    return which ? x128_of(a[0], half) : x128_of(half, a[1]);
+}
+
 /* An 8-byte half to another, or from and to memory: offsets in x (to) and imm8 (from). */
 static const struct uop *op_half_rr(struct cpu *c, const struct uop *u)
 {
     sse_check(c, u);
-    c->v[u->d].u64[u->x] = c->v[u->s].u64[u->imm8];
+    *xmm(c, u->d) = with_half(*xmm(c, u->d), u->x, c->v[u->s].u64[u->imm8]);
     NEXT(c, u);
 }
 
 static const struct uop *op_half_load(struct cpu *c, const struct uop *u)
 {
     sse_check(c, u);
-    c->v[u->d].u64[u->x] = ld64(c, u, vector_ea(c, u, 8, ACCESS_READ));
+    uint64_t half = ld64(c, u, vector_ea(c, u, 8, ACCESS_READ));
+    *xmm(c, u->d) = with_half(*xmm(c, u->d), u->x, half);
     NEXT(c, u);
 }
 
@@ -386,27 +378,6 @@ static bool emit_movnti(struct emit *e)
     return true;
 }
 
-/* ---- PINSRW and PEXTRW with a register ------------------------------------------------------ */
-
-static const struct uop *op_pinsrw_rr(struct cpu *c, const struct uop *u)
-{
-    sse_check(c, u);
-    c->v[u->d].u16[u->imm8 & 7] = (uint16_t)c->reg[u->s];
-    NEXT(c, u);
-}
-
-static const struct uop *op_pinsrw_rm(struct cpu *c, const struct uop *u)
-{
-    sse_check(c, u);
-    c->v[u->d].u16[u->imm8 & 7] = ld16(c, u, vector_ea(c, u, 2, ACCESS_READ));
-    NEXT(c, u);
-}
-
-static bool emit_pinsrw(struct emit *e)
-{
-    return emit_sse_mmx(e, op_pinsrw_rr, op_pinsrw_rm);
-}
-
 const struct emit_entry emit_sse_move[] = {
     {ZYDIS_MNEMONIC_MOVAPS, emit_mov_aligned},
     {ZYDIS_MNEMONIC_MOVAPD, emit_mov_aligned},
@@ -435,6 +406,5 @@ const struct emit_entry emit_sse_move[] = {
     {ZYDIS_MNEMONIC_MOVMSKPD, emit_movmskpd},
     {ZYDIS_MNEMONIC_PMOVMSKB, emit_pmovmskb},
     {ZYDIS_MNEMONIC_MASKMOVDQU, emit_maskmovdqu},
-    {ZYDIS_MNEMONIC_PINSRW, emit_pinsrw},
     {0, NULL},
 };

@@ -101,4 +101,133 @@
     X(PSLLDQ, pslldq)                                                                              \
     X(PSRLDQ, psrldq)
 
+/* Floating point: packed, 16 bytes; scalars of 4 and of 8 bytes. */
+#define FLOAT_PACKED(X)                                                                            \
+    X(ADDPS, addps)                                                                                \
+    X(ADDPD, addpd)                                                                                \
+    X(SUBPS, subps)                                                                                \
+    X(SUBPD, subpd)                                                                                \
+    X(MULPS, mulps)                                                                                \
+    X(MULPD, mulpd)                                                                                \
+    X(DIVPS, divps)                                                                                \
+    X(DIVPD, divpd)                                                                                \
+    X(MINPS, minps)                                                                                \
+    X(MINPD, minpd)                                                                                \
+    X(MAXPS, maxps)                                                                                \
+    X(MAXPD, maxpd)                                                                                \
+    X(SQRTPS, sqrtps)                                                                              \
+    X(SQRTPD, sqrtpd)                                                                              \
+    X(RCPPS, rcpps)                                                                                \
+    X(RSQRTPS, rsqrtps)                                                                            \
+    X(ADDSUBPS, addsubps)                                                                          \
+    X(ADDSUBPD, addsubpd)                                                                          \
+    X(HADDPS, haddps)                                                                              \
+    X(HADDPD, haddpd)                                                                              \
+    X(HSUBPS, hsubps)                                                                              \
+    X(HSUBPD, hsubpd)                                                                              \
+    X(ROUNDPS, roundps)                                                                            \
+    X(ROUNDPD, roundpd)                                                                            \
+    X(DPPS, dpps)                                                                                  \
+    X(DPPD, dppd)
+
+#define FLOAT_SINGLE(X)                                                                            \
+    X(ADDSS, addss)                                                                                \
+    X(SUBSS, subss)                                                                                \
+    X(MULSS, mulss)                                                                                \
+    X(DIVSS, divss)                                                                                \
+    X(MINSS, minss)                                                                                \
+    X(MAXSS, maxss)                                                                                \
+    X(SQRTSS, sqrtss)                                                                              \
+    X(RCPSS, rcpss)                                                                                \
+    X(RSQRTSS, rsqrtss)                                                                            \
+    X(ROUNDSS, roundss)
+
+#define FLOAT_DOUBLE(X)                                                                            \
+    X(ADDSD, addsd)                                                                                \
+    X(SUBSD, subsd)                                                                                \
+    X(MULSD, mulsd)                                                                                \
+    X(DIVSD, divsd)                                                                                \
+    X(MINSD, minsd)                                                                                \
+    X(MAXSD, maxsd)                                                                                \
+    X(SQRTSD, sqrtsd)                                                                              \
+    X(ROUNDSD, roundsd)
+
+/* VEX has more relations. */
+#define FLOAT_COMPARE_PACKED(X)                                                                    \
+    X(CMPPS, cmpps)                                                                                \
+    X(CMPPD, cmppd)
+
+#define FLOAT_COMPARE_SINGLE(X) X(CMPSS, cmpss)
+
+/* SSSE3, with MMX forms too: two sources, and one. */
+#define SSSE3_BINARY(X)                                                                            \
+    X(PSHUFB, pshufb)                                                                              \
+    X(PHADDW, phaddw)                                                                              \
+    X(PHADDD, phaddd)                                                                              \
+    X(PHADDSW, phaddsw)                                                                            \
+    X(PHSUBW, phsubw)                                                                              \
+    X(PHSUBD, phsubd)                                                                              \
+    X(PHSUBSW, phsubsw)                                                                            \
+    X(PMADDUBSW, pmaddubsw)                                                                        \
+    X(PMULHRSW, pmulhrsw)                                                                          \
+    X(PSIGNB, psignb)                                                                              \
+    X(PSIGNW, psignw)                                                                              \
+    X(PSIGND, psignd)                                                                              \
+    X(PALIGNR, palignr)
+
+#define SSSE3_UNARY(X)                                                                             \
+    X(PABSB, pabsb)                                                                                \
+    X(PABSW, pabsw)                                                                                \
+    X(PABSD, pabsd)
+
+/* SSE4.1, SSE4.2. */
+#define SSE4_BINARY(X)                                                                             \
+    X(PMULLD, pmulld)                                                                              \
+    X(PMULDQ, pmuldq)                                                                              \
+    X(PMINSB, pminsb)                                                                              \
+    X(PMINUW, pminuw)                                                                              \
+    X(PMINSD, pminsd)                                                                              \
+    X(PMINUD, pminud)                                                                              \
+    X(PMAXSB, pmaxsb)                                                                              \
+    X(PMAXUW, pmaxuw)                                                                              \
+    X(PMAXSD, pmaxsd)                                                                              \
+    X(PMAXUD, pmaxud)                                                                              \
+    X(PCMPEQQ, pcmpeqq)                                                                            \
+    X(PCMPGTQ, pcmpgtq)                                                                            \
+    X(PACKUSDW, packusdw)                                                                          \
+    X(MPSADBW, mpsadbw)                                                                            \
+    X(PBLENDW, pblendw)                                                                            \
+    X(BLENDPS, blendps)                                                                            \
+    X(BLENDPD, blendpd)
+
+/* One source, 128 bits only. */
+#define SSE4_UNARY(X) X(PHMINPOSUW, phminposuw)
+
+/* X(mnemonic, lane, bits of the source): widening. */
+#define SSE4_WIDEN(X)                                                                              \
+    X(PMOVSXBW, pmovsxbw, 64)                                                                      \
+    X(PMOVZXBW, pmovzxbw, 64)                                                                      \
+    X(PMOVSXBD, pmovsxbd, 32)                                                                      \
+    X(PMOVZXBD, pmovzxbd, 32)                                                                      \
+    X(PMOVSXBQ, pmovsxbq, 16)                                                                      \
+    X(PMOVZXBQ, pmovzxbq, 16)                                                                      \
+    X(PMOVSXWD, pmovsxwd, 64)                                                                      \
+    X(PMOVZXWD, pmovzxwd, 64)                                                                      \
+    X(PMOVSXWQ, pmovsxwq, 32)                                                                      \
+    X(PMOVZXWQ, pmovzxwq, 32)                                                                      \
+    X(PMOVSXDQ, pmovsxdq, 64)                                                                      \
+    X(PMOVZXDQ, pmovzxdq, 64)
+
+/* AES and carry-less multiplication. */
+#define AES_BINARY(X)                                                                              \
+    X(AESENC, aesenc)                                                                              \
+    X(AESENCLAST, aesenclast)                                                                      \
+    X(AESDEC, aesdec)                                                                              \
+    X(AESDECLAST, aesdeclast)                                                                      \
+    X(PCLMULQDQ, pclmulqdq)
+
+#define AES_UNARY(X)                                                                               \
+    X(AESIMC, aesimc)                                                                              \
+    X(AESKEYGENASSIST, aeskeygenassist)
+
 #endif

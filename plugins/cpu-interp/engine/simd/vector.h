@@ -126,7 +126,39 @@ static inline uint64_t vector_ea_aligned(struct cpu *c, const struct uop *u, uin
     return la;
 }
 
-/* Memory source operands by size, zero-extended; legacy SSE wants 16 bytes aligned. */
+/* Memory source operands by size, zero-extended; legacy SSE wants 16 bytes aligned. mem<size>() is
+ * complete. fast_mem<size>() gives a host pointer for at_mem<size>() in the usual case of ea_fast()
+ * and a TLB hit, and NULL otherwise: then a handler goes to its complete twin, so that it needs no
+ * stack frame itself. */
+static inline const void *fast_at(struct cpu *c, const struct uop *u, uint32_t size, bool aligned)
+{
+    const struct tlb_entry *e;
+    uint64_t la;
+
+    if (unlikely(!u->y))
+        return NULL;
+    la = ea_fast(c, u);
+    e = tlb_at(c->tlb, la);
+    if (unlikely(!tlb_hit(e->rtag, la, size)) || (aligned && unlikely(la & (size - 1))))
+        return NULL;
+    return tlb_host(e, la);
+}
+
+/* Likewise, to be written. */
+static inline void *fast_to(struct cpu *c, const struct uop *u, uint32_t size, bool aligned)
+{
+    const struct tlb_entry *e;
+    uint64_t la;
+
+    if (unlikely(!u->y))
+        return NULL;
+    la = ea_fast(c, u);
+    e = tlb_at(c->tlb, la);
+    if (unlikely(!tlb_hit(e->wtag, la, size)) || (aligned && unlikely(la & (size - 1))))
+        return NULL;
+    return tlb_host(e, la);
+}
+
 static inline x128 mem128a(struct cpu *c, const struct uop *u)
 {
     return ld128(c, u, vector_ea_aligned(c, u, 16, ACCESS_READ));
@@ -137,25 +169,59 @@ static inline x128 mem128(struct cpu *c, const struct uop *u)
     return ld128(c, u, vector_ea(c, u, 16, ACCESS_READ));
 }
 
-static inline x128 mem64(struct cpu *c, const struct uop *u)
+static inline const void *fast_mem128a(struct cpu *c, const struct uop *u)
 {
-    return x128_of(ld64(c, u, vector_ea(c, u, 8, ACCESS_READ)), 0);
+    return fast_at(c, u, 16, true);
 }
 
-static inline x128 mem32(struct cpu *c, const struct uop *u)
+static inline const void *fast_mem128(struct cpu *c, const struct uop *u)
 {
-    return x128_of(ld32(c, u, vector_ea(c, u, 4, ACCESS_READ)), 0);
+    return fast_at(c, u, 16, false);
 }
 
-static inline x128 mem16(struct cpu *c, const struct uop *u)
+static inline void *fast_to_mem128a(struct cpu *c, const struct uop *u)
 {
-    return x128_of(ld16(c, u, vector_ea(c, u, 2, ACCESS_READ)), 0);
+    return fast_to(c, u, 16, true);
 }
 
-static inline x128 mem8(struct cpu *c, const struct uop *u)
+static inline void *fast_to_mem128(struct cpu *c, const struct uop *u)
 {
-    return x128_of(ld8(c, u, vector_ea(c, u, 1, ACCESS_READ)), 0);
+    return fast_to(c, u, 16, false);
 }
+
+static inline x128 at_mem128(const void *p)
+{
+    x128 value;
+
+    memcpy(&value, p, 16);
+    return value;
+}
+
+static inline x128 at_mem128a(const void *p)
+{
+    return at_mem128(p);
+}
+
+#define DEFINE_MEM(bits)                                                                           \
+    static inline x128 mem##bits(struct cpu *c, const struct uop *u)                               \
+    {                                                                                              \
+        return x128_of(ld##bits(c, u, vector_ea(c, u, bits / 8, ACCESS_READ)), 0);                 \
+    }                                                                                              \
+    static inline const void *fast_mem##bits(struct cpu *c, const struct uop *u)                   \
+    {                                                                                              \
+        return fast_at(c, u, bits / 8, false);                                                     \
+    }                                                                                              \
+    static inline x128 at_mem##bits(const void *p)                                                 \
+    {                                                                                              \
+        uint64_t value = 0;                                                                        \
+        memcpy(&value, p, bits / 8);                                                               \
+        return x128_of(value, 0);                                                                  \
+    }
+DEFINE_MEM(8)
+DEFINE_MEM(16)
+DEFINE_MEM(32)
+DEFINE_MEM(64)
+#undef DEFINE_MEM
 
 /* Stores those of the `bytes` bytes of `value` whose byte in `mask` has its top bit set, after
  * checking all for a write. vector.c. */
@@ -177,6 +243,9 @@ bool mmx_emit(struct emit *e);
 
 /* ---- handlers of legacy SSE ----------------------------------------------------------------- */
 
+/* A handler's twin that does all that is rare. */
+#define SLOW __attribute__((cold, noinline))
+
 /* op_<name>_rr and op_<name>_rm, and their emitter; `mem` is one of the loads above. The upper half
  * of the YMM register stays. */
 #define SSE_HANDLERS(name, lane, mem)                                                              \
@@ -186,11 +255,19 @@ bool mmx_emit(struct emit *e);
         *xmm(c, u->d) = lane(*xmm(c, u->d), *xmm(c, u->s), u->imm8);                               \
         NEXT(c, u);                                                                                \
     }                                                                                              \
-    static const struct uop *op_##name##_rm(struct cpu *c, const struct uop *u)                    \
+    SLOW static const struct uop *op_##name##_rm_slow(struct cpu *c, const struct uop *u)          \
     {                                                                                              \
         sse_check(c, u);                                                                           \
         x128 source = mem(c, u);                                                                   \
         *xmm(c, u->d) = lane(*xmm(c, u->d), source, u->imm8);                                      \
+        NEXT(c, u);                                                                                \
+    }                                                                                              \
+    static const struct uop *op_##name##_rm(struct cpu *c, const struct uop *u)                    \
+    {                                                                                              \
+        const void *p = fast_##mem(c, u);                                                          \
+        if (unlikely(!p) || unlikely(c->no_sse))                                                   \
+            return op_##name##_rm_slow(c, u);                                                      \
+        *xmm(c, u->d) = lane(*xmm(c, u->d), at_##mem(p), u->imm8);                                 \
         NEXT(c, u);                                                                                \
     }                                                                                              \
     static bool emit_##name(struct emit *e)                                                        \
