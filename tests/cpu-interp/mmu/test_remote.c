@@ -50,7 +50,7 @@ static void *storing_guest(void *context)
 
     remote_enter(g->c);
     for (uint64_t n = 1; !__atomic_load_n(g->done, __ATOMIC_ACQUIRE); n++) {
-        for (uint32_t k = 0; k < 16; k++)
+        for (uint32_t k = 0; k < 400; k++)
             guest_store(g->c, PAGE + (n + k) % PAGES * PAGE_SIZE + g->c->index * 8, n);
         g->stores++;
         safe_point(g->c);
@@ -127,6 +127,50 @@ static void no_store_into_marked_code_goes_unseen(void **state)
     rig_destroy(r);
 }
 
+struct marker {
+    struct cpu *c;
+    uint32_t *word;
+    uint32_t chunk;
+    uint32_t done; /* atomic */
+};
+
+static void *marking_guest(void *context)
+{
+    struct marker *m = context;
+
+    remote_enter(m->c);
+    remote_mark_code(m->c, m->word, m->chunk, PAGE);
+    __atomic_store_n(&m->done, 1, __ATOMIC_SEQ_CST);
+    remote_leave(m->c);
+    return NULL;
+}
+
+static void who_finds_marks_waits_for_the_one_who_is_still_protecting_the_page(void **state)
+{
+    struct rig *r = rig_create(3);
+    uint32_t *word = memory_code_word(memory_slot_at(&r->e, PAGE), PAGE);
+    struct marker m[2] = {{r->cpu[0], word, 1, 0}, {r->cpu[1], word, 2, 0}};
+    pthread_t thread[2];
+
+    (void)state;
+    /* One that is long in coming to a safe point, and may store meanwhile. */
+    remote_enter(r->cpu[2]);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&thread[i], NULL, marking_guest, &m[i]), 0);
+        while (!(__atomic_load_n(word, __ATOMIC_SEQ_CST) & m[i].chunk))
+            usleep(100);
+    }
+    usleep(20000);
+    assert_int_equal(__atomic_load_n(&m[0].done, __ATOMIC_SEQ_CST), 0);
+    assert_int_equal(__atomic_load_n(&m[1].done, __ATOMIC_SEQ_CST), 0);
+    remote_service(r->cpu[2]);
+    for (uint32_t i = 0; i < 2; i++)
+        pthread_join(thread[i], NULL);
+    assert_int_equal(*word, 3);
+    remote_leave(r->cpu[2]);
+    rig_destroy(r);
+}
+
 static void *map_changer(void *context)
 {
     struct guest *g = context;
@@ -162,7 +206,7 @@ static void *mapped_guest(void *context)
 
     remote_enter(g->c);
     while (!__atomic_load_n(g->done, __ATOMIC_ACQUIRE)) {
-        for (uint32_t k = 0; k < 32; k++)
+        for (uint32_t k = 0; k < 3000; k++)
             guest_store(g->c, 0x20000000 + k % 2 * PAGE_SIZE + g->c->index * 8, k);
         g->stores++;
         safe_point(g->c);
@@ -424,6 +468,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_store_into_marked_code_goes_unseen),
+        cmocka_unit_test(who_finds_marks_waits_for_the_one_who_is_still_protecting_the_page),
         cmocka_unit_test(a_slot_that_was_replaced_is_never_touched_again),
         cmocka_unit_test(a_device_may_change_the_map_while_other_vcpus_wait_for_its_lock),
         cmocka_unit_test(dropped_chunks_reach_every_other_vcpu_at_its_next_safe_point),
