@@ -24,7 +24,7 @@ struct memory_slot {
     uint32_t *code; /* one word a page: bit n is set while bytes [n * 128, n * 128 + 128) have
                        translated code in some vCPU's cache; atomic */
     uint32_t flags; /* BP_RAM_* */
-    uint32_t reserved;
+    uint32_t index; /* struct bp_mem_slot's */
 };
 
 #define MEMORY_SLOTS 64u
@@ -53,8 +53,8 @@ struct engine {
     struct engine_user user;
     const struct emit_table *emitters;
     uint64_t tsc_hz;
-    struct memory_slot
-        slots[MEMORY_SLOTS]; /* change only while no vCPU runs guest code: remote.c */
+    /* The largest first: a search ends soon. They change only while no vCPU runs guest code. */
+    struct memory_slot slots[MEMORY_SLOTS];
     uint32_t slot_count;
     uint32_t cpu_count, cpu_max;
     struct cpu **cpus; /* by index; NULL: none yet. Changes under `lock` */
@@ -119,7 +119,9 @@ void jumps_flush(struct cpu *c);
 /* Delivers cpu.event, an exception that the instruction at cpu.rip raised or an interrupt between
  * instructions: pushes the frame and sets cpu.rip; what it raises itself becomes #DF or a triple
  * fault by the rules of SDM 3, table 6-5, for which the run loop calls it again. Leaves by
- * longjmp() then. [vcpu] */
+ * longjmp() then. A triple fault sets cpu.shutdown and returns: the processor is to stop. An
+ * exception, and an NMI or interrupt with `external` set, ends HLT and the interrupt shadow; an NMI
+ * sets nmi_masked. EXC_DB moves cpu.pending_db to DR6. [vcpu] */
 void event_deliver(struct cpu *c);
 
 /* ---- fpu/, simd/: the FXSAVE and XSAVE images, for register sets and instructions ---------- */

@@ -117,6 +117,11 @@ static bool service(struct cpu *c)
         cpu_pend(c, (pend & ~(PEND_KICK | PEND_REMOTE)) | PEND_IRQ | PEND_TIMER);
         return true;
     }
+    if (c->has_waiting) {
+        c->has_waiting = 0;
+        c->event = c->waiting;
+        event_deliver(c);
+    }
     if (c->pending_db && !(c->shadow & 2)) {
         c->dr6 |= c->pending_db;
         c->pending_db = 0;
@@ -200,14 +205,10 @@ static void run_blocks(struct cpu *c)
         u = u->fn(c, u);
 }
 
-int cpu_run(struct cpu *c)
+/* Comes back when cpu_run() shall end. A function of its own, so that no variable lives across
+ * setjmp(). */
+static __attribute__((noinline)) void loop(struct cpu *c)
 {
-    int reason = BP_STOP_KICKED;
-
-    if (c->shutdown)
-        return BP_STOP_TRIPLE_FAULT;
-    mxcsr_enter(c);
-    remote_enter(c);
     if (setjmp(c->escape)) {
         /* cpu.event was raised by the instruction at cpu.rip, or by a delivery. */
         set_step(c, false);
@@ -217,18 +218,24 @@ int cpu_run(struct cpu *c)
     }
     while (!c->shutdown) {
         if (unlikely(__atomic_load_n(&c->pend, __ATOMIC_ACQUIRE)) && service(c))
-            break;
-        if (unlikely(c->halted || c->mp_state != BP_X86_MP_RUNNABLE)) {
+            return;
+        if (unlikely(c->halted || c->mp_state != BP_X86_MP_RUNNABLE))
             sleep_halted(c);
-            continue;
-        }
-        run_blocks(c);
+        else
+            run_blocks(c);
     }
-    if (c->shutdown)
-        reason = BP_STOP_TRIPLE_FAULT;
+}
+
+int cpu_run(struct cpu *c)
+{
+    uint64_t saved;
+
+    saved = mxcsr_enter(c);
+    remote_enter(c);
+    loop(c);
     remote_leave(c);
-    mxcsr_leave(c);
-    return reason;
+    mxcsr_leave(c, saved);
+    return c->shutdown ? BP_STOP_TRIPLE_FAULT : BP_STOP_KICKED;
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 
 #include "../decode/build.h"
 #include "../engine.h"
+#include "../mmu/tlb.h"
 
 #define BLOCK_BUCKETS 32768u
 #define PAGE_BUCKETS 4096u

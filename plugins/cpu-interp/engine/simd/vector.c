@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * simd/vector.c - see vector.h: what is rare in vector instructions, and their emitters' helpers.
+ */
+#include "vector.h"
+
+void raise_no_sse(struct cpu *c, const struct uop *u)
+{
+    if ((c->cr0 & CR0_EM) || !(c->cr4 & CR4_OSFXSR))
+        raise_exception(c, u, EXC_UD);
+    raise_exception(c, u, EXC_NM);
+}
+
+void raise_no_avx(struct cpu *c, const struct uop *u)
+{
+    if (!(c->cr4 & CR4_OSXSAVE) || (c->xcr0 & 6) != 6 || !cpu_protected(c))
+        raise_exception(c, u, EXC_UD);
+    raise_exception(c, u, EXC_NM);
+}
+
+void raise_misaligned(struct cpu *c, const struct uop *u)
+{
+    raise_error(c, u, EXC_GP, 0);
+}
+
+x128 load128(struct cpu *c, const struct uop *u, uint64_t la)
+{
+    x128 value;
+
+    load_bytes(c, u, la, &value, 16, ACCESS_READ);
+    return value;
+}
+
+void store128(struct cpu *c, const struct uop *u, uint64_t la, x128 value)
+{
+    store_bytes(c, u, la, &value, 16, ACCESS_WRITE);
+}
+
+void store256(struct cpu *c, const struct uop *u, uint64_t la, x128 low, x128 high)
+{
+    x128 value[2] = {low, high};
+
+    store_bytes(c, u, la, value, 32, ACCESS_WRITE);
+}
+
+void store_masked_bytes(struct cpu *c, const struct uop *u, uint64_t la, x128 value, x128 mask,
+                        uint32_t bytes)
+{
+    probe_write(c, u, la, bytes);
+    for (uint32_t i = 0; i < bytes; i++)
+        if (((i8x16)mask)[i] < 0)
+            st8(c, u, la + i, ((u8x16)value)[i]);
+}
+
+bool emit_rdi(struct emit *e)
+{
+    struct operand o = {.kind = OPERAND_MEM, .seg = SEG_DS, .base = RDI, .index = REG_ZERO};
+
+    for (uint32_t i = 0; i < e->insn->count; i++)
+        if (e->insn->op[i].kind == OPERAND_MEM)
+            o.seg = e->insn->op[i].seg;
+    return emit_memory(e, &o);
+}
+
+bool emit_source(struct emit *e, const struct operand *o)
+{
+    if (o->kind != OPERAND_MEM) {
+        e->uop->s = o->number;
+        return false;
+    }
+    e->uop->y = emit_memory(e, o);
+    return true;
+}
+
+bool emit_sse(struct emit *e, op_fn *reg, op_fn *mem)
+{
+    const struct insn *insn = e->insn;
+    bool memory = emit_source(e, &insn->op[1]);
+
+    e->uop->d = insn->op[0].number;
+    if (insn->op[2].kind == OPERAND_IMM)
+        e->uop->imm8 = (uint8_t)insn->op[2].imm;
+    e->uop->fn = memory ? mem : reg;
+    return true;
+}
+
+bool emit_sse_mmx(struct emit *e, op_fn *reg, op_fn *mem)
+{
+    if (e->insn->op[0].file == FILE_MMX || e->insn->op[1].file == FILE_MMX)
+        return mmx_emit(e);
+    return emit_sse(e, reg, mem);
+}
