@@ -238,6 +238,16 @@ static int32_t whole(const struct parts *p)
     return p->negative ? -(int32_t)magnitude : (int32_t)magnitude;
 }
 
+/* The operand, but a pseudo-denormal as the normal number that it is. No underflow. */
+static struct f80_out unchanged(const struct f80 *a, uint32_t status)
+{
+    struct f80_out out = {*a, (uint16_t)status};
+
+    if (!(a->sign_exponent & F80_EXPONENT))
+        out.value.sign_exponent = (uint16_t)(a->sign_exponent | a->mantissa >> 63);
+    return out;
+}
+
 struct f80_out soft_scale(const struct f80 *a, const struct f80 *b, uint16_t control)
 {
     struct parts p = take_apart(a), q = take_apart(b);
@@ -254,6 +264,8 @@ struct f80_out soft_scale(const struct f80 *a, const struct f80 *b, uint16_t con
         return infinity_out(p.negative, status);
     if (p.kind == KIND_ZERO || status & ~(uint32_t)control & DE)
         return zero_out(p.negative, status);
+    if (q.kind == KIND_ZERO)
+        return unchanged(a, status);
     return soft_round(p.negative, p.exponent + whole(&q), p.mantissa, 0, 64, control, status);
 }
 
@@ -303,7 +315,7 @@ static struct f80_out remainder_of(const struct f80 *a, const struct f80 *b, uin
     if (p.kind == KIND_ZERO)
         return zero_out(negative, status);
     if (q.kind == KIND_INFINITY)
-        return exact(negative, p.exponent, p.mantissa, control, status);
+        return unchanged(a, status);
     if (distance >= 64) {
         /* Not all at once: the unit takes away 32 to 63 bits of the quotient. */
         uint32_t step = 32 + ((uint32_t)distance & 31);
