@@ -178,11 +178,14 @@ static int create_node(struct bp_machine *m, struct bp_node *node, const struct 
                              .domain = m->domains[plan->domain],
                              .loop = is_service(plan) ? m->service_loop : m->loop};
     int err = plan->model->instance.create(&machine_host, node, plan->config, &node->self);
-    if (!err && !node->self)
+    if (err)
+        node->self = NULL;
+    else if (!node->self)
         err = node_fail(node, -EINVAL, "create() succeeded without giving an instance");
+    else if (plan == plan_irqchip(&m->plan))
+        err = machine_irqchip_connect(m, node);
     if (!err)
         return 0;
-    node->self = NULL;
     struct error why;
     report_error(&m->report, plan->section->file, plan->section->line, plan->name,
                  "[%s] %s cannot be made: %s", plan->name, plan->model->id,
@@ -214,7 +217,10 @@ int machine_build(struct bp_machine *m)
 {
     clock_init(&m->clock);
     irq_router_init(&m->router);
-    int err = build_memory(m);
+    int err = machine_cpu_choose(m);
+    if (err)
+        return err;
+    err = build_memory(m);
     if (!err)
         err = build_loops(m);
     if (!err)
@@ -236,23 +242,31 @@ int machine_build(struct bp_machine *m)
     return err;
 }
 
+static void destroy_node(struct bp_node *node)
+{
+    doorbells_release(node); /* while their fds are open */
+    if (node->self)
+        node->model->instance.destroy(node->self);
+    node->self = NULL;
+    node_release(node);
+}
+
 void machine_dismantle(struct bp_machine *m)
 {
+    struct bp_node *irqchip = m->irqchip_node; /* the backend has it until its VM has gone */
+
     if (m->service_loop)
         loop_stop(m->service_loop);
     if (m->loop)
         loop_stop(m->loop);
     if (m->bus)
         bus_batch_begin(m->bus); /* nobody looks any more: no view for each region that goes */
-    for (uint32_t i = m->node_count; i-- > 0;) {
-        struct bp_node *node = &m->nodes[i];
-        doorbells_release(node); /* while their fds are open */
-        if (node->self)
-            node->model->instance.destroy(node->self);
-        node->self = NULL;
-        node_release(node);
-    }
+    for (uint32_t i = m->node_count; i-- > 0;)
+        if (&m->nodes[i] != irqchip)
+            destroy_node(&m->nodes[i]);
     machine_cpu_destroy(m);
+    if (irqchip)
+        destroy_node(irqchip);
     doorbells_free(m);
     free(m->nodes);
     m->nodes = NULL;

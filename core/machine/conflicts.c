@@ -21,22 +21,42 @@ struct claim {
     uint32_t rank;                     /* position in the file; 0 is the core */
     const struct plan_instance *owner; /* NULL: the core */
     const struct bp_prop *prop;
-    const char *what;  /* the core's */
-    uint32_t of_board; /* there with board = pc only */
+    const char *what;    /* the core's */
+    uint32_t of_board;   /* there with board = pc only */
+    uint32_t of_irqchip; /* there unless a device has these claims, or nobody */
 };
 
-/* What is there in every machine, or on every pc board. Of PCI's address register only whole dwords
- * are: a byte written to 0xcf9 is the chipsets' reset register, which belongs to whoever offers it.
+/* What is there in every machine, or on every pc board. The interrupt controllers' registers are
+ * the backend's, or will be whoever's it is that `auto` chooses; a device that has them claims them
+ * by its keys. Of PCI's address register only whole dwords are: a byte written to 0xcf9 is the
+ * chipsets' reset register, which belongs to whoever offers it.
  */
 static const struct claim core_claims[] = {
-    {.space = BP_CLAIM_PIO, .first = 0x20, .last = 0x21, .what = "the first interrupt controller"},
-    {.space = BP_CLAIM_PIO, .first = 0xa0, .last = 0xa1, .what = "the second interrupt controller"},
+    {.space = BP_CLAIM_PIO,
+     .first = 0x20,
+     .last = 0x21,
+     .what = "the first interrupt controller",
+     .of_irqchip = 1},
+    {.space = BP_CLAIM_PIO,
+     .first = 0xa0,
+     .last = 0xa1,
+     .what = "the second interrupt controller",
+     .of_irqchip = 1},
     {.space = BP_CLAIM_PIO,
      .first = 0x4d0,
      .last = 0x4d1,
-     .what = "the interrupt trigger registers"},
-    {.space = BP_CLAIM_PIO, .first = 0x40, .last = 0x43, .what = "the interval timer"},
-    {.space = BP_CLAIM_PIO, .first = 0x61, .last = 0x61, .what = "the interval timer's gate"},
+     .what = "the interrupt trigger registers",
+     .of_irqchip = 1},
+    {.space = BP_CLAIM_PIO,
+     .first = 0x40,
+     .last = 0x43,
+     .what = "the interval timer",
+     .of_irqchip = 1},
+    {.space = BP_CLAIM_PIO,
+     .first = 0x61,
+     .last = 0x61,
+     .what = "the interval timer's gate",
+     .of_irqchip = 1},
     {.space = BP_CLAIM_PIO,
      .first = 0xcf8,
      .last = 0xcf8,
@@ -52,7 +72,11 @@ static const struct claim core_claims[] = {
      .last = 0xefffffff,
      .what = "PCI configuration",
      .of_board = 1},
-    {.space = BP_CLAIM_MMIO, .first = 0xfec00000, .last = 0xfec00fff, .what = "the I/O APIC"},
+    {.space = BP_CLAIM_MMIO,
+     .first = 0xfec00000,
+     .last = 0xfec00fff,
+     .what = "the I/O APIC",
+     .of_irqchip = 1},
     {.space = BP_CLAIM_MMIO, .first = 0xfee00000, .last = 0xfeefffff, .what = "the local APICs"},
     {.space = BP_CLAIM_IRQ, .first = 0, .last = 0, .what = "the interval timer"},
     {.space = BP_CLAIM_IRQ, .first = 2, .last = 2, .what = "the second interrupt controller"},
@@ -174,10 +198,12 @@ static int collect_value(struct claims *cs, const struct plan_instance *owner,
 static int collect(struct claims *cs)
 {
     const struct plan *plan = cs->p->plan;
+    int backends = !plan_irqchip(plan) && !planning_lacks_irqchip(cs->p);
     int ret = 0;
 
     for (size_t i = 0; !ret && i < sizeof(core_claims) / sizeof(core_claims[0]); i++)
-        if (!core_claims[i].of_board || plan->machine.board == PLAN_BOARD_PC)
+        if ((!core_claims[i].of_board || plan->machine.board == PLAN_BOARD_PC) &&
+            (!core_claims[i].of_irqchip || backends))
             ret = add_claim(cs, &core_claims[i]);
     for (uint32_t i = 0; i < plan->count; i++) {
         const struct plan_instance *owner = &plan->instances[i];

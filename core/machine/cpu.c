@@ -4,6 +4,8 @@
  */
 #include "machine/machine_private.h"
 
+#include "plugin/normalise.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +27,7 @@ static void cpu_node_init(struct bp_machine *m, const struct model *model)
 }
 
 /* Loads a backend and asks it whether it can run this machine here. 0; or -ENOENT if it is not
- * installed, -errno if it refuses, with the reason. */
+ * installed, -errno if it refuses or would bring what the machine has, with the reason. */
 static int try_backend(struct bp_machine *m, const char *name, const struct model **model,
                        struct error *why)
 {
@@ -41,6 +43,10 @@ static int try_backend(struct bp_machine *m, const char *name, const struct mode
         err = error_set(&said, -EINVAL, "it is no CPU backend");
     if (err)
         return error_set(why, err, "%s: %.900s", name, said.text);
+    const struct plan_instance *irqchip = plan_irqchip(&m->plan);
+    if (irqchip && (*model)->flags & BP_MODEL_IRQCHIP)
+        return error_set(why, -EEXIST, "%s has interrupt controllers of its own, beside [%s]", name,
+                         irqchip->name);
     cpu_node_init(m, *model);
     int64_t features = (*model)->cpu.probe(&machine_host, &m->cpu_node);
     if (features >= 0)
@@ -76,6 +82,18 @@ static int choose(struct bp_machine *m)
     m->cpu_model = NULL;
     machine_log(m, BP_LOG_ERROR, "no CPU backend can run this machine: %s", all);
     return -ENODEV;
+}
+
+int machine_cpu_choose(struct bp_machine *m)
+{
+    m->cpu_model = m->plan.cpu_model;
+    if (m->cpu_model)
+        return 0;
+    int err = choose(m);
+    /* A board may have more to bring for this backend. */
+    if (!err && !(m->cpu_model->flags & BP_MODEL_IRQCHIP))
+        err = machine_plan_for(m, m->cpu_model);
+    return err;
 }
 
 /* ---- memory -------------------------------------------------------------------------------------
@@ -194,17 +212,36 @@ static void sink(void *machine, uint32_t line, uint32_t level)
     m->cpu_model->cpu.irq(m->vm, line, level);
 }
 
+static void irqchip_sink(void *machine, uint32_t line, uint32_t level)
+{
+    const struct bp_machine *m = machine;
+
+    m->irqchip_ops.line_set(m->irqchip.self, line, level);
+}
+
+int machine_irqchip_connect(struct bp_machine *m, struct bp_node *node)
+{
+    const void *ops = node->model->instance.extension(node->self, BP_IRQCHIP_ID);
+    struct error why;
+
+    if (!ops)
+        return node_fail(node, -EINVAL,
+                         "its model claims to be interrupt controllers, but it does "
+                         "not offer " BP_IRQCHIP_ID);
+    if (normalise(&m->irqchip_ops, interface_find(BP_IRQCHIP_ID)->table, ops, &why))
+        return node_fail(node, -EINVAL, "what it offers as " BP_IRQCHIP_ID " is broken: %.900s",
+                         why.text);
+    m->irqchip_node = node;
+    m->irqchip = (struct bp_peer){.ops = &m->irqchip_ops, .self = node->self};
+    irq_router_connect(&m->router, irqchip_sink, m);
+    return 0;
+}
+
 /* ---- the VM
  * ----------------------------------------------------------------------------------------- */
 
 int machine_cpu_create(struct bp_machine *m)
 {
-    m->cpu_model = m->plan.cpu_model;
-    if (!m->cpu_model) {
-        int err = choose(m);
-        if (err)
-            return err;
-    }
     const struct bp_cpu_ops *ops = &m->cpu_model->cpu;
     cpu_node_init(m, m->cpu_model);
     void *config =
@@ -219,12 +256,18 @@ int machine_cpu_create(struct bp_machine *m)
         return -ENODEV;
     }
     m->cpu_features = ops->vm_features(m->vm);
-    if (!(m->cpu_features & BP_CPU_IRQCHIP)) {
+    bool own = m->cpu_features & BP_CPU_IRQCHIP;
+    if (own != !!(m->cpu_model->flags & BP_MODEL_IRQCHIP)) {
         machine_log(m, BP_LOG_ERROR,
-                    "%s has no interrupt controllers and nothing else in this machine offers them",
-                    m->cpu_model->plugin->name);
-        return -ENOTSUP;
+                    "%s contradicts itself: its model is %s BP_MODEL_IRQCHIP, and its VM %s "
+                    "BP_CPU_IRQCHIP",
+                    m->cpu_model->plugin->name, own ? "without" : "with", own ? "has" : "lacks");
+        return -EINVAL;
     }
+    if (!own && !plan_irqchip(&m->plan))
+        machine_log(m, BP_LOG_INFO,
+                    "neither %s nor a section brings interrupt controllers: interrupts go nowhere",
+                    m->cpu_model->plugin->name);
     machine_memory_changed(m, m->bus); /* RAM was there before the VM */
     if (m->mem_error) {
         machine_log(m, BP_LOG_ERROR, "%s refuses this machine's memory: %s",
@@ -232,7 +275,8 @@ int machine_cpu_create(struct bp_machine *m)
                     node_failure(&m->cpu_node, m->mem_error, &(struct error){""}));
         return m->mem_error;
     }
-    irq_router_connect(&m->router, sink, m);
+    if (own)
+        irq_router_connect(&m->router, sink, m);
     return 0;
 }
 
@@ -371,6 +415,8 @@ void machine_cpu_destroy(struct bp_machine *m)
         irq_router_connect(&m->router, NULL, NULL);
         m->cpu_model->cpu.vm_destroy(m->vm);
     }
+    m->irqchip = (struct bp_peer){0};
+    m->irqchip_node = NULL;
     m->vm = NULL;
     node_release(&m->cpu_node);
     m->cpu_node = (struct bp_node){0};

@@ -121,9 +121,17 @@ int machine_plan(struct bp_machine *m)
 {
     if (m->config_broken)
         return -EINVAL;
-    if (m->planned)
+    bool lives = m->state == BP_MACHINE_RUNNING || m->state == BP_MACHINE_PAUSED;
+    if (m->planned && (lives || !m->plan.auto_model))
         return 0;
-    int err = plan_make(&m->plan, &m->config, m->plugins, &m->report);
+    return machine_plan_for(m, NULL); /* what `auto` chose for a machine that ended was for that */
+}
+
+int machine_plan_for(struct bp_machine *m, const struct model *auto_model)
+{
+    if (m->planned)
+        plan_free(&m->plan);
+    int err = plan_make(&m->plan, &m->config, m->plugins, auto_model, &m->report);
     m->planned = !err;
     return err;
 }

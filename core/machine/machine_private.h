@@ -16,6 +16,7 @@
 #include "platform/irq_router.h"
 #include "vcpu/vcpu.h"
 
+#include <backplane/ext/irqchip.h>
 #include <backplane/ext/machine_control.h>
 #include <backplane/ext/memory.h>
 #include <backplane/machine.h>
@@ -90,6 +91,9 @@ struct bp_machine {
     const struct model *cpu_model;
     void *vm;
     uint32_t cpu_features;         /* BP_CPU_* */
+    struct bp_node *irqchip_node;  /* interrupt controllers for a backend without; NULL: none */
+    struct bp_irqchip irqchip_ops; /* what it offers */
+    struct bp_peer irqchip;        /* the two together, as backends get it; ops NULL: none */
     struct vcpus *vcpus;           /* atomic: request() comes from any thread */
     struct bp_mem_slot *mem_slots; /* as the backend has them; bus lock */
     uint32_t mem_slot_count;
@@ -165,8 +169,14 @@ void doorbells_free(struct bp_machine *m);
 /* ---- cpu.c: the backend and its vCPUs
  * ------------------------------------------------------------------ */
 
-/* Chooses the backend, makes the VM. Errors were told. */
+/* Decides which backend m->cpu_model is, before anything is made. `plugin = auto` may change the
+ * plan. Errors were told. */
+int machine_cpu_choose(struct bp_machine *m);
+/* Makes the VM. Errors were told. */
 int machine_cpu_create(struct bp_machine *m);
+/* Takes `node`, which was just created, as the controllers where the backend has none: lines and
+ * messages go to it from now on. -errno after host->fail(). */
+int machine_irqchip_connect(struct bp_machine *m, struct bp_node *node);
 /* Makes the vCPU threads and gives them their CPUID. */
 int machine_vcpus_create(struct bp_machine *m);
 /* Power-on state for all, then `state` for the boot processor. */
@@ -189,6 +199,9 @@ int machine_boot(struct bp_machine *m, uint32_t kind);
 
 /* Makes the plan if there is none yet. */
 int machine_plan(struct bp_machine *m);
+/* Makes it anew, with `auto_model` as the backend that `plugin = auto` stands for; NULL: unknown.
+ * No instance lives. */
+int machine_plan_for(struct bp_machine *m, const struct model *auto_model);
 /* Ends a machine that runs or is paused, now. */
 void machine_end(struct bp_machine *m);
 

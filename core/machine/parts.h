@@ -2,7 +2,8 @@
  *
  * machine/parts.h - the steps that plan_make() consists of. Private to core/machine.
  *
- *     settings (machine, boot) -> board -> models -> links (order, domains) -> props -> conflicts
+ *     settings (machine), backend -> models, board -> links (order, domains) -> settings (cpu,
+ * boot), props -> conflicts
  */
 #ifndef MACHINE_PARTS_H
 #define MACHINE_PARTS_H
@@ -11,7 +12,7 @@
 #include "machine/props.h"
 
 #define BOARD_ORIGIN "the pc board"
-#define BOARD_PARTS_MAX 8u
+#define BOARD_PARTS_MAX 8u /* sections that a board adds */
 
 /* What all steps need. */
 struct planning {
@@ -19,8 +20,15 @@ struct planning {
     struct config *config;
     const struct plan_source *source;
     struct report *report;
-    uint32_t missing; /* of the errors told: plugins and models that are not there */
+    const struct model *backend; /* NULL: wrong, or one that `plugin = auto` is yet to choose */
+    uint32_t missing;            /* of the errors told: plugins and models that are not there */
 };
+
+/* True if it is known that the machine's interrupt controllers are not the backend's. */
+static inline int planning_lacks_irqchip(const struct planning *p)
+{
+    return p->backend && !(p->backend->flags & BP_MODEL_IRQCHIP);
+}
 
 /* ---- settings.c: the core's own sections ---- */
 
@@ -32,7 +40,9 @@ int settings_is_section(const char *name);
 /* [machine]; -EINVAL if it was wrong. */
 int settings_fill_machine(struct planning *p);
 void settings_fill_boot(struct planning *p);
-/* [cpu] and its backend's keys. */
+/* Which backend [cpu] names: p->backend, and plan->cpu_model unless it is `auto`. */
+void settings_find_backend(struct planning *p);
+/* [cpu] and its backend's keys; after settings_find_backend(). */
 void settings_fill_cpu(struct planning *p);
 
 /* ---- board.c ---- */

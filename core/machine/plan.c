@@ -174,6 +174,43 @@ static void check_once(struct planning *p)
     }
 }
 
+struct plan_instance *plan_irqchip(const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->count; i++)
+        if (plan->instances[i].model->kind == BP_KIND_DEVICE &&
+            plan->instances[i].model->flags & BP_MODEL_IRQCHIP)
+            return &plan->instances[i];
+    return NULL;
+}
+
+/* Tells of interrupt controllers beside others: the backend's, or another section's of another
+ * model. */
+static void check_irqchips(struct planning *p)
+{
+    const struct plan_instance *first = plan_irqchip(p->plan);
+    const struct plan_instance *end = p->plan->instances + p->plan->count;
+    int backend = p->backend && p->backend->flags & BP_MODEL_IRQCHIP;
+
+    for (const struct plan_instance *i = first; i && i < end; i++) {
+        const struct config_value *value = config_value(i->section, "model");
+        const char *key = value ? "model" : "plugin";
+        int is_one = i->model->kind == BP_KIND_DEVICE && i->model->flags & BP_MODEL_IRQCHIP;
+
+        if (!value)
+            value = config_value(i->section, "plugin");
+        if (is_one && backend)
+            report_error(p->report, value->file, value->line, i->name,
+                         "[%s] %s = %s: %s has interrupt controllers of its own, and a machine can "
+                         "have only one set: remove this section, or name another backend in [cpu]",
+                         i->name, key, quoted(value->text).text, p->backend->plugin->name);
+        else if (is_one && i->model != first->model)
+            report_error(p->report, value->file, value->line, i->name,
+                         "[%s] %s = %s: [%s] is the machine's interrupt controllers already, and "
+                         "there can be only one set",
+                         i->name, key, quoted(value->text).text, first->name);
+    }
+}
+
 /* Every section that names a plugin, then the board's. */
 static int add_instances(struct planning *p)
 {
@@ -196,6 +233,7 @@ static int add_instances(struct planning *p)
         instance->section = &p->config->sections[instance->order];
     }
     check_once(p);
+    check_irqchips(p);
     for (uint32_t i = 0; i < p->plan->count; i++)
         p->plan->machine.shared |= (p->plan->instances[i].model->flags & BP_MODEL_SHARES_RAM) != 0;
     return 0;
@@ -331,6 +369,7 @@ int plan_make_from(struct plan *plan, struct config *config, const struct plan_s
     }
     config_remove_from(config, BOARD_ORIGIN);
     machine = settings_fill_machine(&p);
+    settings_find_backend(&p);
     if (!add_instances(&p)) {
         settings_fill_cpu(&p);
         settings_fill_boot(&p);

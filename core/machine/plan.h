@@ -67,18 +67,20 @@ struct plan {
     uint32_t reserved_count;
     struct plan_instance *instances; /* in the order of creation */
     struct ram_reserved *reserved;   /* cut out of RAM */
-    const struct model *cpu_model;   /* NULL: `plugin = auto`, one of cpu_candidates */
+    const struct model *cpu_model;   /* NULL: `plugin = auto` */
+    const struct model *auto_model;  /* the backend that `auto` stands for, if it was known */
     void *cpu_config;
     struct plan_arena *arena; /* strings, lists, config structs */
 };
 
 /* Makes the plan. Tells every error it finds: unknown sections' plugins, keys, values, references,
  * cycles, conflicts of addresses and interrupts, missing files. Adds the board's sections to
- * `config`. The plan points into `config`, which must not change while it lives. If anything was
- * told the plan is empty, and the result -EINVAL; or -ENOENT if nothing is wrong but that plugins
- * or models are missing or unsuitable. [main] */
+ * `config`; those for a backend without interrupt controllers if the backend is known, by its name
+ * or, for `plugin = auto`, by `auto_model` (else NULL). The plan points into `config`, which must
+ * not change while it lives. If anything was told the plan is empty, and the result -EINVAL; or
+ * -ENOENT if nothing is wrong but that plugins or models are missing or unsuitable. [main] */
 int plan_make(struct plan *plan, struct config *config, struct plugins *plugins,
-              struct report *report);
+              const struct model *auto_model, struct report *report);
 
 /* Where plugins come from: the registry, or a test's own models. */
 struct plan_source {
@@ -88,6 +90,7 @@ struct plan_source {
                 struct error *e);
     int (*model)(void *context, const struct plugin *plugin, const char *id,
                  const struct model **out, struct error *e);
+    const struct model *auto_model; /* as plan_make()'s */
 };
 
 /* As plan_make(), with plugins from `source`. [main] */
@@ -99,6 +102,8 @@ int plan_make_from(struct plan *plan, struct config *config, const struct plan_s
 void *plan_default_config(struct plan *plan, const struct model *model);
 /* After plan_make(), whatever it returned; twice is allowed. */
 void plan_free(struct plan *plan);
+/* The device that is the machine's interrupt controllers, or NULL. */
+struct plan_instance *plan_irqchip(const struct plan *plan);
 /* The instance of section `name`, or NULL. */
 struct plan_instance *plan_find(const struct plan *plan, const char *name);
 

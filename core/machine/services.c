@@ -86,6 +86,8 @@ static const void *host_extension(struct bp_node *node, const char *id)
         return &machine_memory;
     if (!strcmp(id, BP_DOORBELL_ID) && m->vm && m->cpu_model->cpu.extension(m->vm, id))
         return &machine_doorbell;
+    if (!strcmp(id, BP_IRQCHIP_ID) && node == &m->cpu_node && m->irqchip.ops)
+        return &m->irqchip;
     return NULL;
 }
 
@@ -253,10 +255,14 @@ static void host_request(struct bp_node *node, uint32_t what, uint32_t code)
 /* ---- address spaces
  * --------------------------------------------------------------------------------- */
 
+static const char no_machine[] = "probe() comes before the machine is made";
+
 static int host_region_new(struct bp_node *node, uint32_t space, uint64_t length,
                            const struct bp_region_ops *ops, void *self, struct bp_region **out)
 {
     const char *why;
+    if (!node->machine->bus)
+        return host_fail(node, -EINVAL, no_machine);
     int err = bus_region_new(node->machine->bus, node, node->domain, space, length, ops, self,
                              BUS_LAYER_FIXED, out, &why);
 
@@ -268,6 +274,8 @@ static int host_ram_region_new(struct bp_node *node, uint64_t length, uint32_t f
 {
     const char *why = "a memory region's length must be a multiple of 4096, not 0";
 
+    if (!node->machine->bus)
+        return host_fail(node, -EINVAL, no_machine);
     if (!length || length % 4096 || length > UINT64_MAX / 4)
         return host_fail(node, -EINVAL, why);
     int how = flags & BP_RAM_SHARED ? MAP_SHARED : MAP_PRIVATE;
@@ -330,6 +338,8 @@ static void host_msi_send(struct bp_node *node, uint64_t address, uint32_t data)
 
     if (m->vm && m->cpu_features & BP_CPU_IRQCHIP)
         m->cpu_model->cpu.msi(m->vm, address, data);
+    else if (m->irqchip.ops)
+        m->irqchip_ops.msi(m->irqchip.self, address, data);
 }
 
 /* ---- guest memory
@@ -378,6 +388,8 @@ static void host_dma_unmap(struct bp_node *node, void *ptr, uint64_t written)
 static int host_fd_watch(struct bp_node *node, int fd, uint32_t events,
                          void (*ready)(void *self, int fd, uint32_t events), void *self)
 {
+    if (!node->loop)
+        return host_fail(node, -EINVAL, no_machine);
     return loop_watch(node->loop, node, node->domain, fd, events, ready, self);
 }
 

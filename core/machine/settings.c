@@ -38,7 +38,8 @@ const struct bp_prop settings_machine[] = {
      .max = 255,
      BP_PROP_AT(struct plan_machine, cpus)},
     {.name = "board",
-     .help = "pc brings the clock, ACPI power management and reset of dev-pc; none brings nothing",
+     .help = "pc brings the clock, ACPI power management and reset of dev-pc, and interrupt "
+             "controllers where the CPU backend has none; none brings nothing",
      .initial = "pc",
      .type = BP_PROP_ENUM,
      .choices = boards,
@@ -321,12 +322,17 @@ static void tell_auto_keys(const struct props_job *job)
     }
 }
 
-static void fill_backend(struct planning *p, struct props_job *job)
+void settings_find_backend(struct planning *p)
 {
-    static const char *const own[] = {"plugin", "model", "level", NULL};
-    const struct config_value *plugin = config_value(job->section, "plugin");
-    const struct model *model = plan_model(p, job->section);
+    const struct config_section *section = config_section(p->config, "cpu");
+    const struct config_value *plugin = config_value(section, "plugin");
+    const struct model *model;
 
+    if (!plugin || !strcmp(plugin->text, "auto")) {
+        p->backend = p->plan->auto_model = p->source->auto_model;
+        return;
+    }
+    model = plan_model(p, section);
     if (!model)
         return;
     if (model->kind != BP_KIND_CPU) {
@@ -337,6 +343,16 @@ static void fill_backend(struct planning *p, struct props_job *job)
             quoted(plugin->text).text);
         return;
     }
+    p->backend = p->plan->cpu_model = model;
+}
+
+static void fill_backend(struct planning *p, struct props_job *job)
+{
+    static const char *const own[] = {"plugin", "model", "level", NULL};
+    const struct model *model = p->plan->cpu_model;
+
+    if (!model)
+        return;
     job->what = plan_model_name(p, model);
     job->ignore = own;
     p->plan->cpu_config = plan_arena_alloc(p->plan->arena, model->config_size);
@@ -345,7 +361,6 @@ static void fill_backend(struct planning *p, struct props_job *job)
     else
         props_fill(job, model->props, p->plan->cpu_config, model->config_size);
     props_tell_unknown(job, model->props);
-    p->plan->cpu_model = model;
 }
 
 void settings_fill_cpu(struct planning *p)

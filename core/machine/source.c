@@ -18,9 +18,10 @@ static int model(void *context, const struct plugin *plugin, const char *id,
 }
 
 int plan_make(struct plan *plan, struct config *config, struct plugins *plugins,
-              struct report *report)
+              const struct model *auto_model, struct report *report)
 {
-    const struct plan_source registry = {.context = plugins, .load = load, .model = model};
+    const struct plan_source registry = {
+        .context = plugins, .load = load, .model = model, .auto_model = auto_model};
 
     return plan_make_from(plan, config, &registry, report);
 }

@@ -168,6 +168,78 @@ static void build_aml(struct bp_acpi_builder *b, const uint8_t *aml, uint64_t le
         d->err = error_set(&d->error, d->aml.err, "out of memory for the devices' AML");
 }
 
+static bool is_signature(const char *text)
+{
+    uint32_t n = 0;
+
+    while (n < 4 && ((text[n] >= 'A' && text[n] <= 'Z') || (text[n] >= '0' && text[n] <= '9')))
+        n++;
+    return n == 4 && text[4] == '\0';
+}
+
+/* Those that there may be several of. */
+static bool is_repeatable(const char *signature)
+{
+    return strcmp(signature, "SSDT") == 0;
+}
+
+static bool is_taken(const struct acpi_description *d, const char *signature)
+{
+    static const char *const own[] = {"XSDT", "RSDT", "FACP", "FACS", "DSDT", "APIC", "MCFG"};
+
+    for (uint32_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (strcmp(own[i], signature) == 0)
+            return true;
+    for (uint32_t i = 0; i < d->table_count && !is_repeatable(signature); i++)
+        if (strcmp(d->tables[i].signature, signature) == 0)
+            return true;
+    return false;
+}
+
+static void build_table(struct bp_acpi_builder *b, const char *signature, uint32_t revision,
+                        const uint8_t *body, uint64_t len)
+{
+    struct acpi_description *d = of_builder(b);
+
+    if (d->err != 0)
+        return;
+    if (signature == NULL || !is_signature(signature) || revision < 1 || revision > 255 ||
+        (body == NULL && len != 0)) {
+        d->err = error_set(
+            &d->error, -EINVAL,
+            "a device gives an ACPI table \"%.16s\" of revision %u and %" PRIu64 " bytes at %s "
+            "address; expected four capitals or digits, a revision of 1..255, and its bytes",
+            signature == NULL ? "" : signature, revision, len, body == NULL ? "no" : "an");
+        return;
+    }
+    if (is_taken(d, signature)) {
+        d->err = error_set(&d->error, -EINVAL,
+                           "a device brings an ACPI table %s, but there is one already; remove one "
+                           "of the devices that do",
+                           signature);
+        return;
+    }
+    if (d->table_count == ACPI_TABLES_MAX) {
+        d->err = error_set(&d->error, -ENOSPC,
+                           "devices bring more than %u ACPI tables (the next is %s); remove some",
+                           ACPI_TABLES_MAX, signature);
+        return;
+    }
+    struct acpi_table *table = &d->tables[d->table_count++];
+    memcpy(table->signature, signature, sizeof(table->signature));
+    table->revision = (uint8_t)revision;
+    table->at = d->bodies.length;
+    table->length = len;
+    aml_bytes(&d->bodies, body, len);
+    if (d->bodies.err == -ENOSPC)
+        d->err = error_set(&d->error, -ENOSPC,
+                           "the devices' ACPI tables are more than the %u bytes that there are for "
+                           "all; remove some devices",
+                           ACPI_BYTES);
+    else if (d->bodies.err != 0)
+        d->err = error_set(&d->error, d->bodies.err, "out of memory for the devices' ACPI tables");
+}
+
 struct acpi_description *acpi_description_new(void)
 {
     struct acpi_description *d = calloc(1, sizeof(*d));
@@ -180,8 +252,10 @@ struct acpi_description *acpi_description_new(void)
         .has = build_has,
         .device = build_device,
         .aml = build_aml,
+        .table = build_table,
     };
     aml_init(&d->aml, ACPI_BYTES);
+    aml_init(&d->bodies, ACPI_BYTES);
     return d;
 }
 
@@ -190,6 +264,7 @@ void acpi_description_free(struct acpi_description *d)
     if (d == NULL)
         return;
     aml_free(&d->aml);
+    aml_free(&d->bodies);
     free(d);
 }
 
@@ -264,6 +339,7 @@ int acpi_write(const struct acpi_description *d, const struct acpi_machine *mach
     acpi_write_madt(&area, d, machine);
     if (machine->has_pci)
         acpi_write_mcfg(&area, machine);
+    acpi_write_told(&area, d);
     acpi_write_roots(&area);
 
     err = area.out.err;

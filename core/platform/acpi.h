@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * platform/acpi.h - the machine's ACPI tables (ACPI 6.4): RSDP, XSDT, FADT, FACS, DSDT, MADT, MCFG.
+ * platform/acpi.h - the machine's ACPI tables (ACPI 6.4): RSDP, XSDT, FADT, FACS, DSDT, MADT, MCFG,
+ * and those that devices bring.
  */
 #ifndef PLATFORM_ACPI_H
 #define PLATFORM_ACPI_H

@@ -11,6 +11,7 @@
 
 #define ACPI_DEVICES_MAX 256u
 #define ACPI_HID_MAX 8u /* characters of the longer form */
+#define ACPI_TABLES_MAX 16u
 
 /* What bp_acpi_builder.device() was told, checked. */
 struct acpi_device {
@@ -21,6 +22,14 @@ struct acpi_device {
     uint32_t irq; /* UINT32_MAX: none */
 };
 
+/* What bp_acpi_builder.table() was told, checked. */
+struct acpi_table {
+    char signature[5];
+    uint8_t revision;
+    uint8_t reserved[2];
+    uint64_t at, length; /* of the body in acpi_description.bodies */
+};
+
 struct acpi_description {
     struct bp_acpi_builder builder; /* first, so that the callbacks find the rest */
     struct bp_acpi_power power;     /* zeroes: none */
@@ -29,7 +38,10 @@ struct acpi_description {
     uint32_t device_count;
     struct acpi_device devices[ACPI_DEVICES_MAX];
     struct aml aml; /* what devices wrote themselves, in the order of the calls */
-    int err;        /* of the first call that was wrong, and its sentence */
+    uint32_t table_count, reserved;
+    struct acpi_table tables[ACPI_TABLES_MAX];
+    struct aml bodies; /* of the tables, one after the other */
+    int err;           /* of the first call that was wrong, and its sentence */
     struct error error;
 };
 
@@ -37,6 +49,7 @@ struct acpi_description {
 struct acpi_area {
     struct aml out;
     uint32_t facs, dsdt, fadt, madt, mcfg;
+    uint32_t told[ACPI_TABLES_MAX]; /* by devices, in the order of their signatures */
 };
 
 /* True if the machine has the fixed hardware of ACPI 6.4, 4.8.3: PM1a event and control blocks. */
@@ -54,6 +67,8 @@ void acpi_write_fadt(struct acpi_area *area, const struct acpi_description *d);
 void acpi_write_madt(struct acpi_area *area, const struct acpi_description *d,
                      const struct acpi_machine *machine);
 void acpi_write_mcfg(struct acpi_area *area, const struct acpi_machine *machine);
+/* The tables that devices brought. */
+void acpi_write_told(struct acpi_area *area, const struct acpi_description *d);
 /* XSDT of the tables written so far, and the RSDP at the area's start. */
 void acpi_write_roots(struct acpi_area *area);
 

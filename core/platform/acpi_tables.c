@@ -10,6 +10,7 @@
 #include "platform/acpi_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define RSDP_BYTES 36u
@@ -284,6 +285,28 @@ void acpi_write_mcfg(struct acpi_area *area, const struct acpi_machine *machine)
     acpi_table_end(area, area->mcfg);
 }
 
+static int by_signature(const void *left, const void *right)
+{
+    const struct acpi_table *a = left, *b = right;
+    int order = strcmp(a->signature, b->signature);
+
+    return order != 0 ? order : (a->at > b->at) - (a->at < b->at);
+}
+
+void acpi_write_told(struct acpi_area *area, const struct acpi_description *d)
+{
+    struct acpi_table sorted[ACPI_TABLES_MAX];
+
+    memcpy(sorted, d->tables, d->table_count * sizeof(sorted[0]));
+    qsort(sorted, d->table_count, sizeof(sorted[0]), by_signature);
+    for (uint32_t i = 0; i < d->table_count; i++) {
+        area->told[i] = acpi_table_begin(area, sorted[i].signature, sorted[i].revision);
+        if (sorted[i].length != 0)
+            aml_bytes(&area->out, d->bodies.bytes + sorted[i].at, sorted[i].length);
+        acpi_table_end(area, area->told[i]);
+    }
+}
+
 void acpi_write_roots(struct acpi_area *area)
 {
     struct aml *out = &area->out;
@@ -293,6 +316,8 @@ void acpi_write_roots(struct acpi_area *area)
     aml_le(out, gpa_of(area->madt), 8);
     if (area->mcfg != 0)
         aml_le(out, gpa_of(area->mcfg), 8);
+    for (uint32_t i = 0; i < ACPI_TABLES_MAX && area->told[i] != 0; i++)
+        aml_le(out, gpa_of(area->told[i]), 8);
     acpi_table_end(area, xsdt);
     if (out->err != 0)
         return;

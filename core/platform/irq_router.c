@@ -19,11 +19,16 @@ void irq_router_exit(struct irq_router *router)
 
 void irq_router_connect(struct irq_router *router, irq_sink *sink, void *context)
 {
-    router->sink = sink;
-    router->context = context;
-    for (uint32_t i = 0; sink && i < IRQ_LINES; i++)
-        if (router->lines[i].holders)
+    if (sink)
+        router->context = context; /* of the old one until nobody is in it */
+    for (uint32_t i = 0; i < IRQ_LINES; i++) {
+        struct irq_line *l = &router->lines[i];
+        pthread_mutex_lock(&l->lock);
+        l->sink = sink;
+        if (sink && l->holders)
             sink(context, i, 1);
+        pthread_mutex_unlock(&l->lock);
+    }
 }
 
 void irq_router_set(struct irq_router *router, struct irq_source *source, uint32_t line,
@@ -40,8 +45,8 @@ void irq_router_set(struct irq_router *router, struct irq_source *source, uint32
         __atomic_fetch_xor(&source->levels, bit, __ATOMIC_RELEASE);
         uint32_t was = l->holders;
         l->holders = level ? was + 1 : was - 1;
-        if (router->sink && !was != !l->holders)
-            router->sink(router->context, line, level ? 1 : 0);
+        if (l->sink && !was != !l->holders)
+            l->sink(router->context, line, level ? 1 : 0);
     }
     pthread_mutex_unlock(&l->lock);
 }

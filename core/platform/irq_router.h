@@ -19,12 +19,12 @@ struct irq_line {
     pthread_mutex_t lock;
     uint32_t holders; /* instances that hold it up */
     uint32_t reserved;
+    irq_sink *sink; /* the router's; NULL: levels are kept, nobody is told */
 };
 
 struct irq_router {
     struct irq_line lines[IRQ_LINES];
-    irq_sink *sink; /* NULL: levels are kept, nobody is told */
-    void *context;
+    void *context; /* of the lines' sink */
 };
 
 /* What one instance holds up: a bit a line. Its own, zeroed at first. */
@@ -34,7 +34,8 @@ struct irq_source {
 
 void irq_router_init(struct irq_router *router);
 void irq_router_exit(struct irq_router *router);
-/* Connects the controller and tells it every line that is up. [main] */
+/* Connects the controller and tells it every line that is up, or ends that (NULL). Lines may be set
+ * meanwhile. [main] */
 void irq_router_connect(struct irq_router *router, irq_sink *sink, void *context);
 /* Sets the source's level on `line`; free if it has it already; lines from IRQ_LINES on go nowhere.
  * [any] */

@@ -61,6 +61,7 @@ static const struct bp_model kvm_model = {
     .props = kvm_props,
     .prop_stride = sizeof(struct bp_prop),
     .config_size = sizeof(struct kvm_config),
+    .flags = BP_MODEL_IRQCHIP,
     .cpu = &kvm_ops,
 };
 

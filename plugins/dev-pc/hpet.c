@@ -7,17 +7,21 @@
  * The counter follows from guest time; comparators are looked at when somebody asks, and a timer of
  * the host runs for those that may interrupt, at most 20,000 times a second. An edge is a fall and
  * a rise: the line stays up until the next, because an 8259 forgets a request whose line falls
- * early. In legacy replacement mode the PIT is taken off line 0 by the instance that `irqchip`
- * names; the RTC stays on line 8, so a guest must not enable its interrupts then. The guest's ACPI
- * tables do not mention it.
+ * early. In legacy replacement mode timer 0 has line 0 and timer 1 line 8, and the PIT and the RTC
+ * are taken off them (2.3.5) where `irqchip` and `rtc` name them. The guest finds the timers by the
+ * table HPET (3.2.4) and the device PNP0103.
  */
 #include "pc.h"
+#include "rtc.h"
 
+#include <backplane/ext/acpi.h>
 #include <backplane/ext/irqchip.h>
+#include <backplane/util/le.h>
 #include <backplane/util/log.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TIMERS 3u
 #define TICK_NS 10u
@@ -63,7 +67,7 @@ static const uint32_t legacy_lines[TIMERS] = {0, 8, 0};
 
 struct hpet_config {
     uint64_t base;
-    struct bp_node *irqchip;
+    struct bp_node *irqchip, *rtc;
 };
 
 struct hpet_timer {
@@ -77,7 +81,7 @@ struct hpet {
     const struct bp_host *host;
     struct bp_node *node;
     const struct hpet_config *config;
-    struct bp_peer irqchip; /* ops NULL: none */
+    struct bp_peer irqchip, rtc; /* ops NULL: none */
     uint64_t conf, status;
     uint64_t counter, base_ns; /* the counter at base_ns; while it is halted, now */
     uint64_t seen;             /* matches are done up to here */
@@ -256,13 +260,17 @@ static uint64_t register_read(const struct hpet *h, uint64_t reg)
     }
 }
 
-static void connect_pit(const struct hpet *h)
+static void connect_others(const struct hpet *h)
 {
-    const struct bp_irqchip *ops = h->irqchip.ops;
+    const struct bp_irqchip *irqchip = h->irqchip.ops;
+    const struct rtc_interface *rtc = h->rtc.ops;
     uint64_t both = CONF_ENABLE | CONF_LEGACY;
+    bool on = (h->conf & both) != both;
 
-    if (ops)
-        ops->timer_connect(h->irqchip.self, (h->conf & both) != both);
+    if (irqchip)
+        irqchip->timer_connect(h->irqchip.self, on);
+    if (rtc)
+        rtc->line_connect(h->rtc.self, on);
 }
 
 static void conf_write(struct hpet *h, uint64_t value)
@@ -280,7 +288,7 @@ static void conf_write(struct hpet *h, uint64_t value)
         h->timers[i].edge_up = 0;
     h->conf = value;
     update_lines(h, 0);
-    connect_pit(h); /* after our own line 0 has fallen, before it rises */
+    connect_others(h); /* after our own lines have fallen, before they rise */
 }
 
 static void timer_conf_write(struct hpet *h, uint32_t index, uint64_t value)
@@ -402,6 +410,49 @@ static const struct bp_region_ops hpet_region = {
     .write = hpet_write,
 };
 
+/* ---- what the guest's tables say ------------------------------------------------------------ */
+
+/* Device (HPET) { _HID PNP0103, _UID 0, _CRS { Memory32Fixed (ReadWrite, base, 0x400) } } */
+#define AML_BASE_AT 36u
+static const uint8_t hpet_aml[] = {
+    0x5b, 0x82, 0x2c, 'H',  'P',  'E',  'T',  0x08, '_',  'H',  'I',  'D',  0x0c, 0x41, 0xd0, 0x01,
+    0x03, 0x08, '_',  'U',  'I',  'D',  0x00, 0x08, '_',  'C',  'R',  'S',  0x11, 0x11, 0x0a, 0x0e,
+    0x86, 0x09, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x04, 0x00, 0x00, 0x79, 0x00,
+};
+
+/* 3.2.4, after the header: block ID, address, number, least period, page protection. */
+static void put_table(const struct hpet *h, uint8_t table[20])
+{
+    memset(table, 0, 20);
+    bp_put_le32(table, (uint32_t)GCAP_VALUE);
+    table[5] = 64; /* bits of a register in memory */
+    bp_put_le64(table + 8, h->config->base);
+    bp_put_le16(table + 17, FIRE_DISTANCE_NS / TICK_NS);
+}
+
+static void hpet_describe(void *self, struct bp_acpi_builder *b)
+{
+    const struct hpet *h = self;
+    uint8_t aml[sizeof(hpet_aml)], table[20];
+
+    memcpy(aml, hpet_aml, sizeof(aml));
+    bp_put_le32(aml + AML_BASE_AT, (uint32_t)h->config->base);
+    b->aml(b, aml, sizeof(aml));
+    put_table(h, table);
+    b->table(b, "HPET", 1, table, sizeof(table));
+}
+
+static const struct bp_acpi hpet_acpi = {
+    .size = sizeof(struct bp_acpi),
+    .describe = hpet_describe,
+};
+
+static const void *hpet_extension(void *self, const char *id)
+{
+    (void)self;
+    return strcmp(id, BP_ACPI_ID) ? NULL : &hpet_acpi;
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static int hpet_create(const struct bp_host *host, struct bp_node *node, const void *config,
@@ -421,6 +472,13 @@ static int hpet_create(const struct bp_host *host, struct bp_node *node, const v
         err = host->peer(node, c->irqchip, BP_IRQCHIP_ID, &h->irqchip);
         if (err) {
             host->fail(node, err, "`irqchip` must name interrupt controllers, such as dev-pc's");
+            goto fail;
+        }
+    }
+    if (c->rtc) {
+        err = host->peer(node, c->rtc, RTC_ID, &h->rtc);
+        if (err) {
+            host->fail(node, err, "`rtc` must name a real-time clock of dev-pc");
             goto fail;
         }
     }
@@ -454,7 +512,7 @@ static void hpet_reset(void *self, uint32_t kind)
     for (uint32_t i = 0; i < TIMERS; i++) /* 2.3.9.1: comparators to all ones */
         h->timers[i] = (struct hpet_timer){.comparator = UINT64_MAX};
     update_lines(h, 0);
-    connect_pit(h);
+    connect_others(h);
     arm(h, 0);
 }
 
@@ -478,7 +536,7 @@ static int hpet_after_load(void *self)
         t->period &= mask_of(t);
     }
     update_lines(h, 0);
-    connect_pit(h);
+    connect_others(h);
     arm(h, 0);
     return 0;
 }
@@ -514,6 +572,7 @@ static const struct bp_instance_ops hpet_ops = {
     .reset = hpet_reset,
     .timer = hpet_timer,
     .after_load = hpet_after_load,
+    .extension = hpet_extension,
 };
 
 static const struct bp_prop hpet_props[] = {
@@ -522,6 +581,7 @@ static const struct bp_prop hpet_props[] = {
         .help = "address of the registers, a multiple of 1024",
         .initial = "0xfed00000",
         .type = BP_PROP_UINT,
+        .max = 0x100000000 - HPET_BYTES, /* Memory32Fixed */
         .claim = BP_CLAIM_MMIO,
         .claim_length = HPET_BYTES,
         BP_PROP_AT(struct hpet_config, base),
@@ -534,6 +594,14 @@ static const struct bp_prop hpet_props[] = {
         /* NOLINTNEXTLINE(bugprone-sizeof-expression): the member is a pointer */
         BP_PROP_AT(struct hpet_config, irqchip),
     },
+    {
+        .name = "rtc",
+        .help = "clock of dev-pc that leaves its line in legacy replacement mode",
+        .needs = RTC_ID,
+        .type = BP_PROP_REF,
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): the member is a pointer */
+        BP_PROP_AT(struct hpet_config, rtc),
+    },
     {.name = NULL},
 };
 
@@ -545,5 +613,6 @@ const struct bp_model hpet_model = {
     .props = hpet_props,
     .prop_stride = sizeof(struct bp_prop),
     .config_size = sizeof(struct hpet_config),
+    .flags = BP_MODEL_ONCE, /* as its ACPI table is */
     .instance = &hpet_ops,
 };

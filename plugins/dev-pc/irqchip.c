@@ -716,6 +716,6 @@ const struct bp_model irqchip_model = {
     .props = irqchip_props,
     .prop_stride = sizeof(struct bp_prop),
     .config_size = sizeof(struct irqchip_config),
-    .flags = BP_MODEL_SHARED | BP_MODEL_ONCE,
+    .flags = BP_MODEL_SHARED | BP_MODEL_ONCE | BP_MODEL_IRQCHIP,
     .instance = &irqchip_ops,
 };

@@ -2,7 +2,7 @@
  *
  * dev-pc/rtc.c - the PC's real-time clock: Motorola MC146818A (datasheet of 1984) behind the index
  * and data ports 0x70 and 0x71, with the 128 bytes of the AT's successors and the century at 0x32.
- * Line 8 is up while IRQF is.
+ * Line 8 is up while IRQF is, unless event timers have taken its place.
  *
  * The clock shows host->utc_ns plus an offset that changes when the guest sets it, so that no
  * second is ever lost; flags are computed when somebody looks, and a timer is armed only for a flag
@@ -10,6 +10,7 @@
  * mask (index bit 7), which reads and has no effect. UIP is set for the 244 us before an update;
  * the update itself takes no time.
  */
+#include "rtc.h"
 #include "calendar.h"
 #include "pc.h"
 
@@ -95,6 +96,7 @@ struct rtc {
     struct moment seen;       /* flags are right up to here */
     uint32_t weekday_shift;   /* days by which the guest's idea of the weekday is ahead, 0..6 */
     uint8_t index, a, b, c;   /* c: PF, AF, UF */
+    uint8_t off_line;         /* by rtc_line_connect() */
     uint8_t cmos[CMOS_BYTES]; /* the time registers are kept here only while the clock is held */
 };
 
@@ -213,7 +215,7 @@ static int64_t next_alarm(const struct rtc *r, int64_t after)
 
 static void update_irq(struct rtc *r)
 {
-    r->host->irq_set(r->node, r->config->irq, (r->c & r->b) != 0);
+    r->host->irq_set(r->node, r->config->irq, (r->c & r->b) != 0 && !r->off_line);
 }
 
 /* Sets the flags of what happened since the last look. A host clock that was set back makes nothing
@@ -415,9 +417,24 @@ static const struct bp_acpi rtc_acpi = {
     .describe = rtc_describe,
 };
 
+static void rtc_line_connect(void *self, uint32_t on)
+{
+    struct rtc *r = self;
+
+    r->off_line = !on;
+    update_irq(r);
+}
+
+static const struct rtc_interface rtc_interface = {
+    .size = sizeof(struct rtc_interface),
+    .line_connect = rtc_line_connect,
+};
+
 static const void *rtc_extension(void *self, const char *id)
 {
     (void)self;
+    if (!strcmp(id, RTC_ID))
+        return &rtc_interface;
     return strcmp(id, BP_ACPI_ID) ? NULL : &rtc_acpi;
 }
 

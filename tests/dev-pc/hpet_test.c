@@ -3,12 +3,16 @@
  * dev-pc/hpet_test.c - high precision event timers (IA-PC HPET 1.0a). A tick is 10 ns.
  */
 #include "chip.h"
+#include "rtc.h"
+
+#include <backplane/ext/acpi.h>
+#include <backplane/util/le.h>
 
 #define BASE UINT64_C(0xfed00000)
 
 struct hpet_config {
     uint64_t base;
-    struct bp_node *irqchip;
+    struct bp_node *irqchip, *rtc;
 };
 
 static const struct hpet_config defaults = {.base = BASE};
@@ -269,6 +273,81 @@ static void legacy_replacement_takes_lines_0_and_8_and_the_pit_off(void **state)
     chip_free(c);
 }
 
+static void line_connect(void *self, uint32_t on)
+{
+    *(uint32_t *)self = on;
+}
+
+static void legacy_replacement_takes_the_rtc_off_its_line(void **state)
+{
+    const struct rtc_interface ops = {.size = sizeof(ops), .line_connect = line_connect};
+    uint32_t on = 7;
+    struct hpet_config config = {.base = BASE, .rtc = fake_peer(RTC_ID, &ops, &on)};
+    struct fake_host *h = fake_host_new(DEV_PC, "hpet", &config), *to;
+
+    (void)state;
+    assert_int_equal(on, 1); /* reset() says so */
+    wr(h, 0x10, 2);          /* not enabled: not yet */
+    assert_int_equal(on, 1);
+    wr(h, 0x10, 3);
+    assert_int_equal(on, 0);
+    to = fake_host_new(DEV_PC, "hpet", &config);
+    assert_int_equal(on, 1);
+    fake_move_state(h, to);
+    assert_int_equal(on, 0);
+    fake_ops(to)->stop(fake_self(to));
+    fake_ops(to)->reset(fake_self(to), BP_RESET_WARM);
+    fake_ops(to)->start(fake_self(to));
+    assert_int_equal(on, 1);
+    fake_host_free(to);
+    fake_host_free(h);
+}
+
+static uint8_t told_aml[64], told_table[64];
+static uint64_t told_aml_len, told_table_len;
+
+static void tell_aml(struct bp_acpi_builder *b, const uint8_t *aml, uint64_t len)
+{
+    (void)b;
+    assert_true(len <= sizeof(told_aml));
+    memcpy(told_aml, aml, len);
+    told_aml_len = len;
+}
+
+static void tell_table(struct bp_acpi_builder *b, const char *signature, uint32_t revision,
+                       const uint8_t *body, uint64_t len)
+{
+    (void)b;
+    assert_string_equal(signature, "HPET");
+    assert_int_equal(revision, 1);
+    assert_true(len <= sizeof(told_table));
+    memcpy(told_table, body, len);
+    told_table_len = len;
+}
+
+static void acpi_tells_where_it_is(void **state)
+{
+    struct bp_acpi_builder b = {.size = sizeof(b), .aml = tell_aml, .table = tell_table};
+    struct hpet_config config = {.base = 0xfed01000};
+    struct fake_host *h = fake_host_new(DEV_PC, "hpet", &config);
+    const struct bp_acpi *acpi = fake_ops(h)->extension(fake_self(h), BP_ACPI_ID);
+
+    (void)state;
+    acpi->describe(fake_self(h), &b);
+    assert_int_equal(told_table_len, 20);
+    assert_int_equal(bp_le32(told_table), 0x8086a201);
+    assert_memory_equal(told_table + 4, "\0\100\0\0", 4); /* memory, 64 bits */
+    assert_int_equal(bp_le64(told_table + 8), 0xfed01000);
+    assert_int_equal(told_table[16], 0);
+    assert_int_equal(bp_le16(told_table + 17), 5000); /* 50 us */
+    assert_int_equal(told_aml_len, 46);
+    assert_int_equal(told_aml[2], told_aml_len - 2);
+    assert_int_equal(bp_le32(told_aml + 36), 0xfed01000);
+    assert_int_equal(bp_le32(told_aml + 40), 0x400);
+    assert_null(fake_ops(h)->extension(fake_self(h), "bp.none/1"));
+    fake_host_free(h);
+}
+
 static void a_tiny_period_does_not_drown_the_host(void **state)
 {
     struct fake_host *h = hpet();
@@ -370,6 +449,9 @@ static void an_irqchip_that_is_none_is_refused(void **state)
     assert_int_equal(fake_host_try(DEV_PC, "hpet", &config, &h), -ENOENT);
     assert_string_equal(fake_failure(),
                         "`irqchip` must name interrupt controllers, such as dev-pc's");
+    config = (struct hpet_config){.base = BASE, .rtc = fake_peer("bp.other/1", &config, &config)};
+    assert_int_equal(fake_host_try(DEV_PC, "hpet", &config, &h), -ENOENT);
+    assert_string_equal(fake_failure(), "`rtc` must name a real-time clock of dev-pc");
     config = (struct hpet_config){.base = UINT64_MAX - 0xff};
     assert_true(fake_host_try(DEV_PC, "hpet", &config, &h) < 0);
 }
@@ -388,6 +470,8 @@ int main(void)
         cmocka_unit_test(a_message_is_sent_as_the_route_register_says),
         cmocka_unit_test(routes_that_are_not_offered_are_not_taken),
         cmocka_unit_test(legacy_replacement_takes_lines_0_and_8_and_the_pit_off),
+        cmocka_unit_test(legacy_replacement_takes_the_rtc_off_its_line),
+        cmocka_unit_test(acpi_tells_where_it_is),
         cmocka_unit_test(a_tiny_period_does_not_drown_the_host),
         cmocka_unit_test(narrow_and_odd_accesses_do_no_harm),
         cmocka_unit_test(reset_halts_the_counter_and_lowers_the_lines),

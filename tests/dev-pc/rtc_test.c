@@ -7,6 +7,7 @@
  * time.
  */
 #include "ports.h"
+#include "rtc.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -405,6 +406,30 @@ static void alarm_in_12_hours_and_binary(void **state)
     assert_int_equal(fake_irq_level(h, 8), 1);
 }
 
+static void off_its_line_flags_go_on_and_no_interrupt_comes(void **state)
+{
+    struct fake_host *h = *state;
+    const struct rtc_interface *ops = fake_ops(h)->extension(fake_self(h), RTC_ID);
+
+    ops->line_connect(fake_self(h), 0);
+    get(h, 0x0c);
+    put(h, 0x0b, 0x12);
+    fake_advance_ns(h, SECOND);
+    assert_int_equal(fake_irq_level(h, 8), 0);
+    assert_int_equal(get(h, 0x0c) & 0xb0, 0x90);
+    fake_advance_ns(h, SECOND);
+    fake_ops(h)->stop(fake_self(h));
+    fake_ops(h)->reset(fake_self(h), BP_RESET_WARM); /* who took it off puts it back */
+    fake_ops(h)->start(fake_self(h));
+    put(h, 0x0b, 0x12);
+    fake_advance_ns(h, SECOND);
+    assert_int_equal(fake_irq_level(h, 8), 0);
+    ops->line_connect(fake_self(h), 1);
+    assert_int_equal(fake_irq_level(h, 8), 1);
+    ops->line_connect(fake_self(h), 0);
+    assert_int_equal(fake_irq_level(h, 8), 0);
+}
+
 static void alarm_at_a_time_that_does_not_exist_never_comes(void **state)
 {
     struct fake_host *h = *state;
@@ -702,6 +727,7 @@ int main(void)
         TEST(alarm_in_12_hours_and_binary),
         TEST(alarm_at_a_time_that_does_not_exist_never_comes),
         TEST(flags_can_be_polled_with_interrupts_off),
+        TEST(off_its_line_flags_go_on_and_no_interrupt_comes),
         TEST(enabling_an_interrupt_whose_flag_is_set_raises_it),
         TEST(set_clears_uie_and_no_update_ends),
         TEST(a_wall_clock_set_back_makes_no_interrupts_and_loses_none),

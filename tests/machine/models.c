@@ -96,6 +96,25 @@ static const struct bp_prop reset_props[] = {{.name = "port",
                                               BP_PROP_AT(struct port_config, port)},
                                              {0}};
 
+static const struct bp_prop irqchip_props[] = {{.name = "pit-port",
+                                                .initial = "0x40",
+                                                .claim = BP_CLAIM_PIO,
+                                                .claim_length = 4,
+                                                .type = BP_PROP_UINT,
+                                                BP_PROP_AT(struct port_config, port)},
+                                               {0}};
+static const struct bp_prop hpet_props[] = {
+    {.name = "base",
+     .initial = "0xfed00000",
+     .claim = BP_CLAIM_MMIO,
+     .claim_length = 1024,
+     .type = BP_PROP_UINT,
+     BP_PROP_AT(struct hpet_config, base)},
+    {.name = "irqchip", .type = BP_PROP_REF, BP_PROP_AT(struct hpet_config, irqchip)},
+    {.name = "rtc", .type = BP_PROP_REF, BP_PROP_AT(struct hpet_config, rtc)},
+    {0},
+};
+
 static const struct bp_prop file_props[] = {{.name = "path",
                                              .type = BP_PROP_PATH,
                                              .flags = BP_PROP_CREATES | BP_PROP_REQUIRED,
@@ -160,7 +179,7 @@ const struct bp_prop models_all_props[] = {
     {0},
 };
 
-enum { UART, PC, CHR, TAP, HUB, E1000, ALL, KVM, PLUGINS };
+enum { UART, PC, CHR, TAP, HUB, E1000, ALL, KVM, CHIP, BARE_CPU, PLUGINS };
 
 static const struct plugin plugins[PLUGINS];
 
@@ -181,6 +200,16 @@ static const struct model pc_models[] = {
     MODEL(PC, "rtc", BP_KIND_DEVICE, rtc_props, struct port_config, 0),
     MODEL(PC, "acpi-pm", BP_KIND_DEVICE, acpi_props, struct port_config, 0),
     MODEL(PC, "reset", BP_KIND_DEVICE, reset_props, struct port_config, 0),
+    MODEL(PC, "irqchip", BP_KIND_DEVICE, irqchip_props, struct port_config,
+          BP_MODEL_SHARED | BP_MODEL_ONCE | BP_MODEL_IRQCHIP),
+    MODEL(PC, "hpet", BP_KIND_DEVICE, hpet_props, struct hpet_config, BP_MODEL_ONCE),
+};
+static const struct model chip_models[] = {
+    MODEL(CHIP, "chip", BP_KIND_DEVICE, irqchip_props, struct port_config,
+          BP_MODEL_SHARED | BP_MODEL_IRQCHIP),
+};
+static const struct model bare_cpu_models[] = {
+    {.plugin = &plugins[BARE_CPU], .id = "bare", .kind = BP_KIND_CPU, .props = no_props},
 };
 static const struct model chr_models[] = {
     {.plugin = &plugins[CHR],
@@ -207,7 +236,7 @@ static const struct model all_models[] = {
     MODEL(ALL, "all", BP_KIND_DEVICE, models_all_props, struct all_config, 0),
 };
 static const struct model kvm_models[] = {
-    MODEL(KVM, "kvm", BP_KIND_CPU, kvm_props, struct kvm_config, 0),
+    MODEL(KVM, "kvm", BP_KIND_CPU, kvm_props, struct kvm_config, BP_MODEL_IRQCHIP),
 };
 
 static const struct plugin plugins[PLUGINS] = {
@@ -218,6 +247,10 @@ static const struct plugin plugins[PLUGINS] = {
     [HUB] = {.name = "net-hub", .models = hub_models, .model_count = COUNT(hub_models)},
     [E1000] = {.name = "dev-e1000", .models = e1000_models, .model_count = COUNT(e1000_models)},
     [ALL] = {.name = "dev-all", .models = all_models, .model_count = COUNT(all_models)},
+    [CHIP] = {.name = "dev-chip", .models = chip_models, .model_count = COUNT(chip_models)},
+    [BARE_CPU] = {.name = "cpu-bare",
+                  .models = bare_cpu_models,
+                  .model_count = COUNT(bare_cpu_models)},
     [KVM] = {.name = "cpu-kvm", .models = kvm_models, .model_count = COUNT(kvm_models)},
 };
 

@@ -3,11 +3,12 @@
  * machine/models.h - plugins made of tables alone, for tests of plans: no file, no code.
  *
  *     dev-uart   16550a (port, irq, chardev), mmio-console (base: RESERVES, chardev)
- *     dev-pc     rtc, acpi-pm, reset
+ *     dev-pc     rtc, acpi-pm, reset, irqchip: BP_MODEL_IRQCHIP, ONCE, hpet (irqchip, rtc)
+ *     dev-chip   chip: BP_MODEL_IRQCHIP
  *     chr-host   stdio: BP_MODEL_ONCE, file (path: CREATES)
  *     net-tap    tap (ifname: REQUIRED, net: the next link)     net-hub  hub: BP_MODEL_SHARED
  *     dev-e1000  e1000 (net, mac)     dev-all  one key of each type, plain and as a list
- *     cpu-kvm    kvm (nested)
+ *     cpu-kvm    kvm (nested): BP_MODEL_IRQCHIP     cpu-bare  bare, without interrupt controllers
  */
 #ifndef TESTS_MACHINE_MODELS_H
 #define TESTS_MACHINE_MODELS_H
@@ -41,6 +42,11 @@ struct e1000_config {
 
 struct kvm_config {
     uint8_t nested;
+};
+
+struct hpet_config {
+    uint64_t base;
+    struct bp_node *irqchip, *rtc;
 };
 
 struct all_config {

@@ -27,7 +27,23 @@
 #define CODE_MAX 64
 
 /* The bytecode of tests/fakes/plugins/cpu_fake.c. */
-enum op { OUT = 1, IN, WRITE, READ, LOAD, JUMP, HLT, TRIPLE, FAIL, JUMP_ZERO, REPEAT, NAME, STOP };
+enum op {
+    OUT = 1,
+    IN,
+    WRITE,
+    READ,
+    LOAD,
+    JUMP,
+    HLT,
+    TRIPLE,
+    FAIL,
+    JUMP_ZERO,
+    REPEAT,
+    NAME,
+    STOP,
+    ACK,
+    CHIP
+};
 
 #define BASE 0x1000ull /* where the code begins */
 #define AT(n) (BASE + 16ull * (n))

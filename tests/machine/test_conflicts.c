@@ -88,6 +88,20 @@ static void what_the_core_occupies_cannot_be_claimed(void **state)
         "machine has");
 }
 
+static void controllers_registers_are_claimed_by_whoever_has_them(void **state)
+{
+    static const char board[] = "[boot]\nkernel = null\n[cpu]\nplugin = cpu-bare\n";
+    char text[400];
+
+    planned_accepts(*state, board);
+    planned_accepts(*state, BARE "[cpu]\nplugin = cpu-bare\n[a]\nplugin = dev-uart\nport = 0x40\n");
+    snprintf(text, sizeof(text), "%s[a]\nplugin = dev-uart\nport = 0x40\n", board);
+    planned_refuses(
+        *state, text,
+        "the pc board: [irqchip] pit-port = 0x40 (ports 0x40-0x43, the default) overlaps "
+        "[a] port = 0x40 (ports 0x40-0x47, m.ini:7)");
+}
+
 static void board_none_leaves_pci_to_others(void **state)
 {
     planned_accepts(*state, BARE "[a]\nplugin = dev-uart\nport = 0xcf8\n[b]\nplugin = dev-uart\n"
@@ -185,6 +199,7 @@ int main(void)
         PLANNED_TEST(interrupt_can_be_shared_by_those_that_say_so),
         PLANNED_TEST(sharer_meets_an_exclusive_claim_wherever_it_stands),
         PLANNED_TEST(what_the_core_occupies_cannot_be_claimed),
+        PLANNED_TEST(controllers_registers_are_claimed_by_whoever_has_them),
         PLANNED_TEST(board_none_leaves_pci_to_others),
         PLANNED_TEST(small_claim_behind_a_large_one_is_found),
         PLANNED_TEST(one_section_can_be_in_its_own_way),

@@ -502,6 +502,99 @@ static void board_can_be_planned_twice_and_taken_away(void **state)
     assert_int_equal(p->plan.count, 0);
 }
 
+/* ---- interrupt controllers ---- */
+
+#define KERNEL "[boot]\nkernel = null\n"
+#define BARE_CPU "[cpu]\nplugin = cpu-bare\n"
+#define CHIP "[chip]\nplugin = dev-chip\n"
+
+static void board_brings_controllers_to_a_backend_without(void **state)
+{
+    struct planned *p = *state;
+    const struct hpet_config *hpet;
+
+    planned_accepts(p, KERNEL BARE_CPU);
+    assert_int_equal(p->plan.count, 5);
+    assert_ptr_equal(plan_irqchip(&p->plan), plan_find(&p->plan, "irqchip"));
+    hpet = plan_find(&p->plan, "hpet")->config;
+    assert_ptr_equal(hpet->irqchip, plan_find(&p->plan, "irqchip"));
+    assert_ptr_equal(hpet->rtc, plan_find(&p->plan, "rtc"));
+}
+
+static void board_brings_no_controllers_beside_a_backends_own(void **state)
+{
+    struct planned *p = *state;
+
+    planned_accepts(p, KERNEL "[cpu]\nplugin = cpu-kvm\n");
+    assert_int_equal(p->plan.count, 3);
+    assert_null(plan_irqchip(&p->plan));
+}
+
+static void board_brings_controllers_once_auto_is_known_to_need_them(void **state)
+{
+    struct planned *p = *state;
+    struct plan_source known = models_source;
+    const struct plugin *plugin;
+    struct error e;
+
+    planned_accepts(p, KERNEL);
+    assert_int_equal(p->plan.count, 3);
+    assert_int_equal(known.load(NULL, "cpu-bare", "/", &plugin, &e), 0);
+    known.auto_model = plugin->models;
+    p->source = &known;
+    planned_accepts(p, KERNEL);
+    assert_int_equal(p->plan.count, 5);
+    assert_null(p->plan.cpu_model);
+    assert_ptr_equal(p->plan.auto_model, plugin->models);
+}
+
+static void written_controllers_take_the_place_of_the_boards(void **state)
+{
+    struct planned *p = *state;
+    const struct hpet_config *hpet;
+
+    planned_accepts(p, KERNEL BARE_CPU CHIP "[clock]\nplugin = dev-pc\nmodel = rtc\n"
+                                            "[irqchip]\nplugin = dev-uart\n");
+    assert_ptr_equal(plan_irqchip(&p->plan), plan_find(&p->plan, "chip"));
+    assert_null(plan_find(&p->plan, "irqchip-2"));
+    hpet = plan_find(&p->plan, "hpet")->config;
+    assert_ptr_equal(hpet->irqchip, plan_find(&p->plan, "chip"));
+    assert_ptr_equal(hpet->rtc, plan_find(&p->plan, "clock"));
+    planned_accepts(p, KERNEL CHIP); /* auto will look for a backend that bears it */
+}
+
+static void no_board_brings_no_controllers(void **state)
+{
+    struct planned *p = *state;
+
+    planned_accepts(p, BARE BARE_CPU);
+    assert_int_equal(p->plan.count, 0);
+    planned_accepts(p, BARE BARE_CPU CHIP);
+    assert_int_equal(p->plan.count, 1);
+}
+
+static void bad_94_controllers_beside_a_backends_own(void **state)
+{
+    planned_refuses(
+        *state, KERNEL "[cpu]\nplugin = cpu-kvm\n" CHIP,
+        "m.ini:6: [chip] plugin = dev-chip: cpu-kvm has interrupt controllers of its "
+        "own, and a machine can have only one set: remove this section, or name another "
+        "backend in [cpu]");
+    planned_refuses(
+        *state, BARE "[cpu]\nplugin = cpu-kvm\n[a]\nplugin = dev-pc\nmodel = irqchip\n",
+        "m.ini:9: [a] model = irqchip: cpu-kvm has interrupt controllers of its own, and "
+        "a machine can have only one set: remove this section, or name another backend "
+        "in [cpu]");
+}
+
+static void bad_94_two_sets_of_controllers(void **state)
+{
+    planned_refuses(*state,
+                    BARE BARE_CPU CHIP "[b]\nplugin = dev-pc\nmodel = irqchip\npit-port = 0x100\n",
+                    "m.ini:11: [b] model = irqchip: [chip] is the machine's interrupt controllers "
+                    "already, and there can be only one set");
+}
+
 static void bad_94_board_without_dev_pc(void **state)
 {
     struct planned *p = *state;
@@ -555,6 +648,13 @@ int main(void)
         PLANNED_TEST(one_of_a_kind_that_can_be_there_once_is_enough),
         PLANNED_TEST(second_of_a_kind_that_can_be_there_once_is_told),
         PLANNED_TEST(part_finds_another_name_when_its_own_is_taken),
+        PLANNED_TEST(board_brings_controllers_to_a_backend_without),
+        PLANNED_TEST(board_brings_no_controllers_beside_a_backends_own),
+        PLANNED_TEST(board_brings_controllers_once_auto_is_known_to_need_them),
+        PLANNED_TEST(written_controllers_take_the_place_of_the_boards),
+        PLANNED_TEST(no_board_brings_no_controllers),
+        PLANNED_TEST(bad_94_controllers_beside_a_backends_own),
+        PLANNED_TEST(bad_94_two_sets_of_controllers),
         PLANNED_TEST(board_can_be_planned_twice_and_taken_away),
         PLANNED_TEST(bad_94_board_without_dev_pc),
     };

@@ -65,6 +65,7 @@ static void printed_machine_prints_the_same(void **state)
     goes_round(*state, MACHINE);
     goes_round(*state, BARE);
     goes_round(*state, "[boot]\nbinary = null\nentry = 0x1234\n[rtc]\nplugin = dev-uart\n");
+    goes_round(*state, "[cpu]\nplugin = cpu-bare\n[boot]\nkernel = null\n");
     goes_round(*state, "[cpu]\nplugin = auto\nlevel = host\n[boot]\nkernel = null\n");
 }
 

@@ -55,6 +55,15 @@ static inline void sample_devices(struct acpi_description *d)
     b->has(b, BP_ACPI_HAS_RTC | BP_ACPI_HAS_8042);
 }
 
+/* As dev-pc's hpet. */
+static inline void sample_hpet(struct acpi_description *d)
+{
+    static const uint8_t body[20] = {0x01, 0xa2, 0x86, 0x80, 0, 64, 0, 0,    0,    0,
+                                     0xd0, 0xfe, 0,    0,    0, 0,  0, 0x88, 0x13, 0};
+
+    acpi_builder(d)->table(acpi_builder(d), "HPET", 1, body, sizeof(body));
+}
+
 /* The table's address in guest memory: its length is checked to lie in the area, its sum to be 0.
  */
 static inline const uint8_t *sample_at(const struct ram *ram, uint64_t gpa)

@@ -152,6 +152,87 @@ static void reset_register_alone_leaves_the_machine_hardware_reduced(void **stat
     assert_int_equal(bp_le32(fadt + 120), 0xcf9);
 }
 
+static void tables_of_devices_are_found_by_their_signature(void **state)
+{
+    struct fixture *f = *state;
+    const uint8_t *table;
+
+    sample_hpet(f->d);
+    f->b->table(f->b, "SSDT", 2, (const uint8_t *)"\xa3", 1);
+    f->b->table(f->b, "SSDT", 2, (const uint8_t *)"\xa3\xa3", 2);
+    f->b->table(f->b, "UEFI", 255, NULL, 0);
+    assert_int_equal(write_tables(f, 1), 0);
+    table = find(f, "HPET");
+    assert_non_null(table);
+    assert_int_equal(bp_le32(table + 4), 56);
+    assert_int_equal(table[8], 1);
+    assert_int_equal(bp_le32(table + 36), 0x8086a201);
+    assert_int_equal(bp_le64(table + 44), 0xfed00000);
+    assert_int_equal(bp_le32(find(f, "SSDT") + 4), 37); /* the first that came */
+    assert_int_equal(bp_le32(find(f, "UEFI") + 4), 36);
+    assert_non_null(find(f, "APIC"));
+}
+
+static void a_machine_has_no_tables_that_no_device_brought(void **state)
+{
+    struct fixture *f = *state;
+
+    sample_devices(f->d);
+    assert_int_equal(write_tables(f, 1), 0);
+    assert_null(find(f, "HPET"));
+}
+
+static void forget(struct fixture *f)
+{
+    acpi_description_free(f->d);
+    f->d = acpi_description_new();
+    f->b = acpi_builder(f->d);
+}
+
+static void bad_table(struct fixture *f, const char *signature, uint32_t revision,
+                      const uint8_t *body, uint64_t len, int err, const char *sentence)
+{
+    forget(f);
+    sample_hpet(f->d);
+    f->b->table(f->b, signature, revision, body, len);
+    assert_int_equal(write_tables(f, 1), err);
+    assert_string_equal(f->e.text, sentence);
+}
+
+static void bad_tables_are_told(void **state)
+{
+    static const uint8_t big[ACPI_BYTES];
+    static const char *const odd[] = {"hpet", "HPE", "HPETS", "", NULL};
+    struct fixture *f = *state;
+    char sentence[300];
+
+    for (unsigned i = 0; i < 5; i++) {
+        snprintf(sentence, sizeof(sentence),
+                 "a device gives an ACPI table \"%s\" of revision 1 and 1 bytes at an address; "
+                 "expected four capitals or digits, a revision of 1..255, and its bytes",
+                 odd[i] ? odd[i] : "");
+        bad_table(f, odd[i], 1, big, 1, -EINVAL, sentence);
+    }
+    bad_table(f, "TPM2", 256, NULL, 1, -EINVAL,
+              "a device gives an ACPI table \"TPM2\" of revision 256 and 1 bytes at no address; "
+              "expected four capitals or digits, a revision of 1..255, and its bytes");
+    bad_table(f, "HPET", 1, big, 1, -EINVAL,
+              "a device brings an ACPI table HPET, but there is one already; remove one of the "
+              "devices that do");
+    bad_table(f, "FACP", 1, big, 1, -EINVAL,
+              "a device brings an ACPI table FACP, but there is one already; remove one of the "
+              "devices that do");
+    bad_table(f, "TPM2", 1, big, sizeof(big), -ENOSPC,
+              "the devices' ACPI tables are more than the 131072 bytes that there are for all; "
+              "remove some devices");
+    forget(f);
+    for (unsigned i = 0; i < 17; i++)
+        f->b->table(f->b, "SSDT", 1, big, 1);
+    assert_int_equal(write_tables(f, 1), -ENOSPC);
+    assert_string_equal(f->e.text, "devices bring more than 16 ACPI tables (the next is SSDT); "
+                                   "remove some");
+}
+
 static void madt_lists_each_processor_once(void **state)
 {
     static const uint32_t counts[] = {1, 2, 255};
@@ -562,6 +643,9 @@ int main(void)
         TEST(facs_is_aligned_to_64_bytes),
         TEST(without_power_the_machine_is_hardware_reduced),
         TEST(reset_register_alone_leaves_the_machine_hardware_reduced),
+        TEST(tables_of_devices_are_found_by_their_signature),
+        TEST(a_machine_has_no_tables_that_no_device_brought),
+        TEST(bad_tables_are_told),
         TEST(madt_lists_each_processor_once),
         TEST(processors_from_255_on_are_x2apic_entries),
         TEST(overrides_are_timer_to_input_2_and_sci_level_high),

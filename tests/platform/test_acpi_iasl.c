@@ -138,7 +138,7 @@ static void round_trip(const char *name, const uint8_t *table, bool golden)
 
 static void machine_round_trip(uint32_t cpus, bool pci, bool power, bool golden)
 {
-    static const char *const signatures[] = {"DSDT", "FACP", "APIC", "MCFG"};
+    static const char *const signatures[] = {"DSDT", "FACP", "APIC", "HPET", "MCFG"};
     struct acpi_machine machine = sample_machine(cpus);
     struct acpi_description *d = acpi_description_new();
     struct ram ram;
@@ -149,9 +149,10 @@ static void machine_round_trip(uint32_t cpus, bool pci, bool power, bool golden)
     if (power)
         acpi_builder(d)->power(acpi_builder(d), &sample_power);
     sample_devices(d);
+    sample_hpet(d);
     assert_int_equal(ram_create(&ram, SAMPLE_RAM, false, NULL, 0, &e), 0);
     assert_int_equal(acpi_write(d, &machine, &ram, &rsdp, &e), 0);
-    for (uint32_t i = 0; i < 3u + pci; i++) {
+    for (uint32_t i = 0; i < 4u + pci; i++) {
         const uint8_t *table = sample_find(&ram, rsdp, signatures[i]);
         assert_non_null(table);
         round_trip(signatures[i], table, golden);

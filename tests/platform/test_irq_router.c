@@ -147,9 +147,8 @@ static void *toggle(void *argument)
     return NULL;
 }
 
-static void a_line_that_many_threads_toggle_ends_right(void **state)
+static void toggle_with(struct fixture *f, int connect)
 {
-    struct fixture *f = *state;
     struct device device[THREADS];
     pthread_t thread[THREADS];
 
@@ -157,6 +156,8 @@ static void a_line_that_many_threads_toggle_ends_right(void **state)
         device[i] = (struct device){.f = f, .shared = &f->a};
         assert_int_equal(pthread_create(&thread[i], NULL, toggle, &device[i]), 0);
     }
+    if (connect)
+        irq_router_connect(&f->router, sink, &f->controller);
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_join(thread[i], NULL), 0);
     assert_int_equal(f->controller.level[10], 0);
@@ -166,6 +167,19 @@ static void a_line_that_many_threads_toggle_ends_right(void **state)
     for (int i = 0; i < THREADS; i++)
         irq_router_release(&f->router, &device[i].own);
     assert_int_equal(f->controller.level[11], 0);
+}
+
+static void a_line_that_many_threads_toggle_ends_right(void **state)
+{
+    toggle_with(*state, 0);
+}
+
+static void a_controller_that_comes_while_lines_are_toggled_ends_right(void **state)
+{
+    struct fixture *f = *state;
+
+    irq_router_connect(&f->router, NULL, NULL);
+    toggle_with(f, 1);
 }
 
 int main(void)
@@ -178,6 +192,7 @@ int main(void)
         TEST(who_goes_lets_go_of_its_own_lines_only),
         TEST(bad_lines_beyond_the_last_go_nowhere),
         TEST(a_line_that_many_threads_toggle_ends_right),
+        TEST(a_controller_that_comes_while_lines_are_toggled_ends_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

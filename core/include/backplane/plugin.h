@@ -30,6 +30,9 @@ BP_BEGIN
         * of which there is one, such as the program's terminal */
 #define BP_MODEL_SHARES_RAM                                                                        \
     4u /* hands guest RAM to other processes (ext/memory.h): it becomes a memfd */
+#define BP_MODEL_IRQCHIP                                                                           \
+    8u /* brings the machine's interrupt controllers, of which there is one set: a CPU backend     \
+        * all of whose VMs have BP_CPU_IRQCHIP, or a device that offers "bp.irqchip/1" */
 
 /* One thing that a machine file can name: `[com1] plugin = dev-uart, model = 16550a`. */
 struct bp_model {

@@ -175,13 +175,13 @@ struct f80 {
 struct fpu {
     struct f80 r[8]; /* physical R0..R7; ST(i) is r[(top + i) & 7], MMi is r[i] */
     uint16_t control;
-    uint16_t status; /* without TOP, which is below */
-    uint8_t top;     /* 0..7 */
-    uint8_t valid;   /* bit n: r[n] is not empty, as FXSAVE's abridged tag word */
-    uint16_t opcode; /* FOP, 11 bits */
-    uint64_t ip, dp; /* FIP and FDP, offsets */
-    uint16_t cs, ds; /* FCS and FDS */
-    uint32_t mxcsr;  /* with the sticky bits as far as they were read: see fpu/mxcsr.h */
+    uint16_t status;  /* without TOP, which is below */
+    uint8_t top;      /* 0..7 */
+    uint8_t valid;    /* bit n: r[n] is not empty, as FXSAVE's abridged tag word */
+    uint16_t opcode;  /* FOP, 11 bits */
+    uint64_t ip, dp;  /* FIP and FDP, offsets */
+    uint16_t cs, ds;  /* FCS and FDS */
+    uint32_t mxcsr;   /* with the sticky bits as far as they were read: see fpu/mxcsr.h */
     uint32_t entered; /* the host's MXCSR is this guest's now: mxcsr_enter() */
 };
 
@@ -227,6 +227,7 @@ struct cpu {
     uint8_t no_fpu;    /* CR0.EM or TS: x87 must look, and give #NM */
     uint8_t no_sse;    /* CR0.EM, CR0.TS or CR4.OSFXSR: SSE must look, and give #UD or #NM */
     uint8_t no_avx;    /* likewise with CR4.OSXSAVE and XCR0 */
+    uint64_t ip_mask;  /* of the mode: RIP is 64, 32 or 16 bits wide; set by the run loop */
     uint64_t mode_key; /* mode, where no canonical RIP differs: for the jump cache */
     struct segment seg[SEGS];
 
@@ -252,9 +253,15 @@ struct cpu {
     uint8_t mp_state;           /* BP_X86_MP_* */
     uint8_t slow;               /* alignment checks or data breakpoints: nothing may hit the TLB */
     uint8_t double_fault_stage; /* of the delivery in progress: ops/interrupt.c */
-    uint8_t reserved[2];
-    struct event event;  /* raised by the instruction that has just left by longjmp() */
-    uint64_t pending_db; /* bits of DR6 to be raised as a trap after this instruction */
+    uint8_t no_step;  /* the instruction was INT n or its kind: no single-step trap after it */
+    uint8_t shutdown; /* triple fault */
+    uint8_t single;   /* the run loop shall run the next instruction alone, in a block of its own */
+    uint8_t has_waiting;
+    uint8_t reserved[6];
+    struct event event;   /* raised by the instruction that has just left by longjmp() */
+    struct event waiting; /* to be delivered before the next instruction, if has_waiting: state that
+                             was put in */
+    uint64_t pending_db;  /* bits of DR6 to be raised as a trap after this instruction */
 
     struct tlb *tlbs; /* TLB_KINDS of them */
     struct engine *engine;

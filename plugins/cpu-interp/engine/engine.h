@@ -24,7 +24,7 @@ struct memory_slot {
     uint32_t *code; /* one word a page: bit n is set while bytes [n * 128, n * 128 + 128) have
                        translated code in some vCPU's cache; atomic */
     uint32_t flags; /* BP_RAM_* */
-    uint32_t reserved;
+    uint32_t index; /* struct bp_mem_slot's */
 };
 
 #define MEMORY_SLOTS 64u
@@ -53,8 +53,8 @@ struct engine {
     struct engine_user user;
     const struct emit_table *emitters;
     uint64_t tsc_hz;
-    struct memory_slot
-        slots[MEMORY_SLOTS]; /* change only while no vCPU runs guest code: remote.c */
+    /* The largest first: a search ends soon. They change only while no vCPU runs guest code. */
+    struct memory_slot slots[MEMORY_SLOTS];
     uint32_t slot_count;
     uint32_t cpu_count, cpu_max;
     struct cpu **cpus; /* by index; NULL: none yet. Changes under `lock` */
@@ -106,6 +106,9 @@ static inline uint32_t *memory_code_word(const struct memory_slot *s, uint64_t g
  * this vCPU: if a chunk that it touches has code, drops those blocks here, and on the other vCPUs
  * soon. The running block may be among them: it ends after the present instruction. [vcpu] */
 void smc_stored(struct cpu *c, uint64_t gpa, uint32_t bytes);
+/* Drops this vCPU's blocks that lie in `chunks` (bits as in a code word) of the page at `gpa`; at a
+ * safe point. [vcpu] */
+void blocks_drop_chunks(struct cpu *c, uint64_t gpa, uint32_t chunks);
 
 /* ---- block/cache.c -------------------------------------------------------------------------- */
 

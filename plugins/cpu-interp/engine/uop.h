@@ -81,7 +81,7 @@ static_assert(sizeof(struct uop) == 32, "two uops a cache line");
 /* The instruction's own RIP and the next one's. 16- and 32-bit code: already truncated. */
 static inline uint64_t uop_ip_mask(const struct cpu *c)
 {
-    return c->mode & MODE_64 ? UINT64_MAX : c->mode & MODE_32 ? UINT32_MAX : UINT16_MAX;
+    return c->ip_mask;
 }
 
 static inline uint64_t uop_rip(const struct cpu *c, const struct uop *u)

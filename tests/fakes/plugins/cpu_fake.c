@@ -7,7 +7,11 @@
  * An instruction is 16 bytes, little endian: op (1), width (1), reserved (2), count (4), then
  * address or port (8). Beginning at rip: see enum op. Registers: rax is loaded by IN and READ, and
  * by LOAD.
+ *
+ * With FAKE_CHIPLESS it has no interrupt controllers: it takes them from the host, and waits in HLT
+ * for what they have.
  */
+#include <backplane/ext/irqchip.h>
 #include <backplane/ext/x86.h>
 #include <backplane/plugin.h>
 #include <backplane/util/le.h>
@@ -32,9 +36,24 @@ enum op {
     OP_REPEAT,    /* OUT `count` times to port = address, value = rax */
     OP_NAME,      /* rax = the vCPU's index */
     OP_STOP,      /* vcpu_run() gives `address` */
+    OP_ACK,       /* rax = vector of the interrupt that is taken; 0: the controllers have none */
+    OP_CHIP,      /* rax = 1 if the host has interrupt controllers, else 0 */
 };
 
 #define VCPUS_MAX 8
+#define APIC_PAGE 0xfee00000u
+
+#ifdef FAKE_CHIPLESS
+#define FEATURES 0
+#define MODEL_FLAGS 0
+#elif defined(FAKE_LIAR)
+#define FEATURES BP_CPU_IRQCHIP
+#define MODEL_FLAGS 0
+#else
+#define FEATURES BP_CPU_IRQCHIP
+#define MODEL_FLAGS BP_MODEL_IRQCHIP
+#endif
+
 #define TOGETHER_RIP 0x1000 /* where tests load their code */
 
 struct fake_vcpu;
@@ -58,6 +77,8 @@ struct fake_vcpu {
     struct bp_x86_gpr gpr;
     struct bp_x86_sys sys;
     struct bp_x86_cpuid cpuid;
+    const struct bp_peer *chip; /* NULL: none */
+    struct bp_irqchip_view view;
 };
 
 struct fake_config {
@@ -74,8 +95,15 @@ static int64_t fake_probe(const struct bp_host *host, struct bp_node *node)
 #ifdef FAKE_REFUSES
     return host->fail(node, -ENODEV, "this one runs nothing here");
 #else
-    (void)host, (void)node;
-    return BP_CPU_IRQCHIP;
+    struct bp_region *region;
+    void *at;
+
+    if (host->region_new(node, BP_SPACE_PIO, 1, NULL, NULL, &region) != -EINVAL ||
+        host->ram_region_new(node, 4096, 0, -1, 0, &at, &region) != -EINVAL ||
+        host->fd_watch(node, 0, BP_FD_READ, NULL, NULL) != -EINVAL ||
+        host->timer_set(node, 0, 0) != -ENOTSUP || host->dma_read(node, 0, &at, 1) != -EFAULT)
+        return host->fail(node, -EIO, "there is a machine before it was made");
+    return FEATURES;
 #endif
 }
 
@@ -112,7 +140,7 @@ static void fake_vm_destroy(void *self)
 static uint32_t fake_features(void *vm)
 {
     (void)vm;
-    return BP_CPU_IRQCHIP;
+    return FEATURES;
 }
 
 static int fake_mem_set(void *self, const struct bp_mem_slot *slot)
@@ -123,6 +151,22 @@ static int fake_mem_set(void *self, const struct bp_mem_slot *slot)
         return -ENOSPC;
     vm->slots[slot->index] = *slot;
     return 0;
+}
+
+static void attention(void *self)
+{
+    struct fake_vcpu *v = self;
+
+    pthread_mutex_lock(&v->vm->lock);
+    pthread_cond_broadcast(&v->vm->wake);
+    pthread_mutex_unlock(&v->vm->lock);
+}
+
+static uint64_t fake_tsc(void *self)
+{
+    struct fake_vcpu *v = self;
+
+    return v->vm->host->clock_ns(v->vm->node);
 }
 
 static int fake_vcpu_create(void *vm, uint32_t index, struct bp_vcpu *vcpu,
@@ -136,8 +180,32 @@ static int fake_vcpu_create(void *vm, uint32_t index, struct bp_vcpu *vcpu,
     v->vcpu = vcpu;
     v->bus = bus;
     v->index = index;
+    v->chip = v->vm->host->extension(v->vm->node, BP_IRQCHIP_ID);
+    if (v->chip) {
+        const struct bp_irqchip *ops = v->chip->ops;
+        const struct bp_irqchip_vcpu user = {.size = sizeof(user),
+                                             .context = v,
+                                             .attention = attention,
+                                             .tsc = fake_tsc,
+                                             .tsc_hz = 1000000000};
+        v->view.size = sizeof(v->view);
+        int err = ops->attach(v->chip->self, index, &user, &v->view);
+        if (err) {
+            free(v);
+            return err;
+        }
+    }
     *out = v;
     return 0;
+}
+
+static void fake_vcpu_destroy(void *self)
+{
+    struct fake_vcpu *v = self;
+
+    if (v->chip)
+        ((const struct bp_irqchip *)v->chip->ops)->detach(v->chip->self, v->index);
+    free(v);
 }
 
 static int fake_vcpu_reset(void *self)
@@ -165,12 +233,38 @@ static int kicked(struct fake_vcpu *v)
     return __atomic_exchange_n(&v->kicked, 0, __ATOMIC_ACQ_REL) != 0;
 }
 
+static int interrupted(const struct fake_vcpu *v)
+{
+    return v->chip ? (__atomic_load_n(v->view.pending, __ATOMIC_ACQUIRE) & BP_IRQCHIP_INTR) != 0
+                   : v->vm->rises != v->seen_rises;
+}
+
+/* The page of the local APIC, which is no region of the bus. */
+static int apic_access(struct fake_vcpu *v, uint64_t address, uint32_t width, int is_write)
+{
+    const struct bp_irqchip *ops = v->chip ? v->chip->ops : NULL;
+    uint64_t offset = address - APIC_PAGE;
+
+    if (!ops || offset >= 4096)
+        return -ENOENT;
+    return is_write ? ops->mmio_write(v->chip->self, v->index, (uint32_t)offset, width, v->gpr.rax)
+                    : ops->mmio_read(v->chip->self, v->index, (uint32_t)offset, width, &v->gpr.rax);
+}
+
+static uint64_t acknowledge(const struct fake_vcpu *v)
+{
+    const struct bp_irqchip *ops = v->chip ? v->chip->ops : NULL;
+    int32_t vector = ops ? ops->acknowledge(v->chip->self, v->index) : 0;
+
+    return vector < 0 ? 0 : (uint64_t)vector;
+}
+
 static void halt(struct fake_vcpu *v)
 {
     struct fake_vm *vm = v->vm;
 
     pthread_mutex_lock(&vm->lock);
-    while (vm->rises == v->seen_rises && !__atomic_load_n(&v->kicked, __ATOMIC_ACQUIRE))
+    while (!interrupted(v) && !__atomic_load_n(&v->kicked, __ATOMIC_ACQUIRE))
         pthread_cond_wait(&vm->wake, &vm->lock);
     v->seen_rises = vm->rises;
     pthread_mutex_unlock(&vm->lock);
@@ -210,10 +304,12 @@ static int fake_vcpu_run(void *self)
             v->gpr.rax = bus->pio_read(v->vcpu, (uint16_t)address, width);
             break;
         case OP_WRITE:
-            bus->mmio_write(v->vcpu, address, v->gpr.rax, width);
+            if (apic_access(v, address, width, 1))
+                bus->mmio_write(v->vcpu, address, v->gpr.rax, width);
             break;
         case OP_READ:
-            v->gpr.rax = bus->mmio_read(v->vcpu, address, width);
+            if (apic_access(v, address, width, 0))
+                v->gpr.rax = bus->mmio_read(v->vcpu, address, width);
             break;
         case OP_LOAD:
             v->gpr.rax = address;
@@ -224,6 +320,12 @@ static int fake_vcpu_run(void *self)
         case OP_JUMP_ZERO:
             if (!v->gpr.rax)
                 next = address;
+            break;
+        case OP_ACK:
+            v->gpr.rax = acknowledge(v);
+            break;
+        case OP_CHIP:
+            v->gpr.rax = v->chip != NULL;
             break;
         case OP_NAME:
             v->gpr.rax = v->index;
@@ -356,7 +458,7 @@ static const struct bp_cpu_ops fake_ops = {
     .vm_features = fake_features,
     .mem_set = fake_mem_set,
     .vcpu_create = fake_vcpu_create,
-    .vcpu_destroy = free,
+    .vcpu_destroy = fake_vcpu_destroy,
     .vcpu_reset = fake_vcpu_reset,
     .vcpu_run = fake_vcpu_run,
     .vcpu_kick = fake_kick,
@@ -391,10 +493,55 @@ static const struct bp_model fake_model = {
     .props = fake_props,
     .prop_stride = sizeof(struct bp_prop),
     .config_size = sizeof(struct fake_config),
+    .flags = MODEL_FLAGS,
     .cpu = &fake_ops,
 };
 
-static const struct bp_model *const fake_models[] = {&fake_model, NULL};
+/* Devices that claim to be interrupt controllers: one offers nothing, one a table without members.
+ */
+static int claimant_create(const struct bp_host *host, struct bp_node *node, const void *config,
+                           void **self)
+{
+    (void)host, (void)node, (void)config;
+    *self = malloc(1);
+    return *self ? 0 : -ENOMEM;
+}
+
+static void claimant_reset(void *self, uint32_t kind)
+{
+    (void)self, (void)kind;
+}
+
+static const void *torn_extension(void *self, const char *id)
+{
+    static const struct bp_irqchip torn = {.size = sizeof(torn)};
+
+    (void)self;
+    return strcmp(id, BP_IRQCHIP_ID) ? NULL : &torn;
+}
+
+static const struct bp_instance_ops hollow_ops = {.size = sizeof(hollow_ops),
+                                                  .create = claimant_create,
+                                                  .destroy = free,
+                                                  .reset = claimant_reset};
+static const struct bp_instance_ops torn_ops = {.size = sizeof(torn_ops),
+                                                .create = claimant_create,
+                                                .destroy = free,
+                                                .reset = claimant_reset,
+                                                .extension = torn_extension};
+static const struct bp_prop no_props[] = {{0}};
+
+#define CLAIMANT(name)                                                                             \
+    {                                                                                              \
+        .size = sizeof(struct bp_model), .kind = BP_KIND_DEVICE, .id = #name,                      \
+        .summary = "claims to be interrupt controllers", .props = no_props,                        \
+        .prop_stride = sizeof(struct bp_prop), .flags = BP_MODEL_SHARED | BP_MODEL_IRQCHIP,        \
+        .instance = &name##_ops                                                                    \
+    }
+static const struct bp_model hollow_model = CLAIMANT(hollow);
+static const struct bp_model torn_model = CLAIMANT(torn);
+
+static const struct bp_model *const fake_models[] = {&fake_model, &hollow_model, &torn_model, NULL};
 
 const struct bp_plugin bp_plugin_v0 = {
     .size = sizeof(bp_plugin_v0),

@@ -38,6 +38,11 @@ struct bp_acpi_builder {
                    uint16_t port_count, uint32_t irq);
     /* Adds AML of the device's own to \_SB. */
     void (*aml)(struct bp_acpi_builder *b, const uint8_t *aml, uint64_t len);
+    /* Adds a table of the device's own (ACPI 6.4, 5.2.6): `signature` is four capitals or digits,
+     * "HPET", none that the host writes itself and each but "SSDT" once; `revision` 1..255; `body`
+     * is what follows the header of 36 bytes, copied. */
+    void (*table)(struct bp_acpi_builder *b, const char *signature, uint32_t revision,
+                  const uint8_t *body, uint64_t len);
 };
 
 #define BP_ACPI_HAS_RTC 1u  /* a CMOS clock at 0x70, with its century in byte 0x32 */

@@ -7,11 +7,12 @@
  * A local APIC's page is one per vCPU, and a region's callback does not know which vCPU it serves,
  * so it is no region: the backend traps the page at IA32_APIC_BASE, the MSRs named below and CR8,
  * and calls the controller with the vCPU's index, which is also its APIC ID. The I/O APIC and the
- * 8259s are ordinary regions of the device.
+ * 8259s are ordinary regions of the device. Its model says BP_MODEL_IRQCHIP.
  *
  * A backend asks its host in vcpu_create(): host->extension(node, BP_IRQCHIP_ID) answers a
- * `const struct bp_peer *`, or NULL if the machine has no such device. The answer is good until
- * vm_destroy().
+ * `const struct bp_peer *`, or NULL if the machine has no such device: then no interrupt ever comes
+ * from outside. The answer is good until vm_destroy() returns. A reset of the machine is the
+ * device's reset() for the controllers, local APICs included; it comes before vcpu_reset().
  *
  * Threads. Every function is [any] unless it says otherwise, in or outside a domain, and takes
  * leaf locks only (one a local APIC, one for each other chip). It calls back nothing but

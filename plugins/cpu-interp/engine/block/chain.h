@@ -13,16 +13,24 @@
 
 #define JUMP_CACHE 2048u
 
+/* A block in the list of a page that it has bytes of. */
+struct page_ref {
+    struct block *block;
+    struct page_ref *next;
+};
+
 struct block {
     uint64_t gpa;       /* of the first byte */
-    struct block *next; /* in the hash bucket */
-    struct block *page_next;
-    uint64_t gpa_second; /* of the second page's first byte, if an instruction crosses; else 0 */
+    struct block *next; /* in the hash bucket, or of those that wait to be freed */
+    struct page_ref
+        ref[2]; /* in the lists of its page and, if an instruction crosses, the second one */
+    uint64_t gpa_second; /* of the second page's first byte; 0: none */
     uint32_t mode;
+    uint32_t allocated;    /* bytes */
     uint16_t bytes, count; /* `count` uops, and a last one that only bounds the last instruction */
     uint8_t dead;
-    uint8_t size_class;
-    uint8_t reserved[6];
+    uint8_t uncached; /* code that is not in RAM: for one execution */
+    uint8_t reserved[2];
     struct uop uops[];
 };
 

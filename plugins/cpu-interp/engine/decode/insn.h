@@ -3,8 +3,9 @@
  * decode/insn.h - a decoded instruction, as the emitters see it.
  *
  * Filled by zydis.c, the only file that calls Zydis; mnemonics keep Zydis' numbers, so emitters
- * include <Zydis/Mnemonic.h> for their names. Operands are those that are written in the encoding
- * (explicit and encoded ones), in Intel's order, destination first; implicit ones are left out.
+ * include <Zydis/Mnemonic.h> for their names. Operands are those of the assembler's syntax, in
+ * Intel's order, destination first: also implicit ones that are written there (CL of a shift, AL of
+ * IN), but not those of MUL, MOVS or XLAT.
  */
 #ifndef INTERP_INSN_H
 #define INTERP_INSN_H
@@ -44,8 +45,9 @@ struct operand {
 struct insn {
     uint16_t mnemonic; /* ZYDIS_MNEMONIC_* */
     uint8_t length;    /* bytes, 1..15 */
-    uint8_t at;        /* not used by emitters */
-    uint8_t osize;     /* operand size in bytes: 2, 4, 8, as prefixes and mode give it */
+    uint8_t seg;       /* of implicit memory operands (strings, XLAT): the override, or SEG_DS */
+    uint8_t osize;     /* operand size in bytes: 2, 4, 8, as prefixes and mode give it; 1: a byte
+                          instruction */
     uint8_t asize;     /* address size */
     uint8_t stack;     /* stack pointer's size in bytes: 2, 4, 8 */
     uint8_t count;     /* operands */
@@ -57,7 +59,10 @@ struct insn {
     uint8_t opcode_map;    /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A */
     struct operand op[INSN_OPERANDS];
     uint32_t flags_read, flags_written; /* of FLAGS_ARITHMETIC; undefined ones count as written */
-    uint16_t feature;                   /* FEATURE_* it belongs to: features.h */
+    bool ends;        /* control goes elsewhere, always: nothing after it belongs to the block */
+    bool branches;    /* it may go elsewhere: flags are read there */
+    bool memory;      /* it accesses memory, so it may fault */
+    uint16_t feature; /* FEATURE_* it belongs to: features.h */
 };
 
 /* Decodes one instruction of at most `available` bytes for MODE_*. 0; -EAGAIN if it goes on beyond

@@ -14,6 +14,7 @@
 #define INTERP_X87_H
 
 #include "../decode/emit.h"
+#include "f80.h"
 
 /* Status word (SDM 1, 8.1.3). */
 #define SW_IE 0x1u
@@ -124,6 +125,63 @@ static inline void x87_fill(struct fpu *f, uint32_t i, struct f80 value)
     f->r[at].sign_exponent = value.sign_exponent;
     f->valid = (uint8_t)(f->valid | 1u << at);
 }
+
+/* What ends every instruction that is not a control instruction: notes where it is, and the flags
+ * and, of `codes`, the condition codes of its `status`. False if an unmasked invalid, denormal or
+ * division exception keeps it from changing operands: C1 becomes what it is for a stack fault, or 0
+ * then, and the other codes stay. */
+bool x87_raise(struct cpu *c, const struct uop *u, uint32_t status);
+
+static inline bool x87_flags(struct cpu *c, const struct uop *u, uint32_t status, uint32_t codes)
+{
+    struct fpu *f = &c->fpu;
+
+    f->ip = uop_rip(c, u);
+    f->cs = c->seg[SEG_CS].selector;
+    if (unlikely(status & ~(uint32_t)f->control & SW_FLAGS) && !x87_raise(c, u, status))
+        return false;
+    f->status = (uint16_t)((f->status & ~codes) | (status & (SW_FLAGS | SW_SF | codes)));
+    return true;
+}
+
+/* An operand is missing (SDM 1, 8.5.1.1); `codes`: condition codes that the masked response sets.
+ * True: give that response. */
+static inline bool x87_underflow(struct cpu *c, const struct uop *u, uint32_t codes)
+{
+    return x87_flags(c, u, SW_IE | SW_SF | codes, SW_C1 | codes);
+}
+
+/* Pushes, or does what is done when there is no room. */
+static inline void x87_push(struct cpu *c, const struct uop *u, struct f80 value, uint32_t status)
+{
+    struct fpu *f = &c->fpu;
+
+    if (unlikely(x87_filled(f, 7))) {
+        status = SW_IE | SW_SF | SW_C1;
+        value = f80_indefinite();
+    }
+    if (likely(x87_flags(c, u, status, SW_C1))) {
+        f->top = (f->top - 1) & 7;
+        x87_fill(f, 0, value);
+    }
+}
+
+/* The handler of an instruction, by its opcode D8 to DF and ModRM; NULL: not of this file. */
+op_fn *x87_arith_handler(uint8_t opcode, uint8_t modrm);
+op_fn *x87_compare_handler(uint8_t opcode, uint8_t modrm);
+op_fn *x87_move_handler(uint8_t opcode, uint8_t modrm);
+op_fn *x87_math_handler(uint8_t opcode, uint8_t modrm);
+
+/* A handler whose work is a function of its own: so no local's address is in the way of the jump.
+ */
+#define X87_HANDLER(name)                                                                          \
+    static const struct uop *op_##name(struct cpu *c, const struct uop *u)                         \
+    {                                                                                              \
+        name(c, u);                                                                                \
+        NEXT(c, u);                                                                                \
+    }
+#define X87_WORK static __attribute__((noinline)) void
+#define X87_INLINE static inline __attribute__((always_inline))
 
 /* The memory operand's linear address. */
 static inline uint64_t x87_ea(struct cpu *c, const struct uop *u, uint32_t size, uint32_t access)

@@ -42,11 +42,19 @@ struct tlb_entry {
 
 static_assert(sizeof(struct tlb_entry) == 32, "two entries a cache line");
 
+#define TLB_LISTED 128u
+
 struct tlb {
     struct tlb_entry entry[TLB_ENTRIES];
     uint64_t gpa[TLB_ENTRIES]; /* of the page */
     uint8_t global[TLB_ENTRIES];
-    uint32_t used; /* entries filled since the last flush, for a cheap flush; may be saturated */
+    uint8_t writable[TLB_ENTRIES]; /* but for code in the page, wtag would be set */
+    uint8_t shift[TLB_ENTRIES];    /* log2 of the bytes of the mapping that it is a part of */
+    /* Where entries that are not global were filled since the last flush: most address spaces do
+     * little before they are left. More than TLB_LISTED: anywhere. */
+    uint16_t listed[TLB_LISTED];
+    uint32_t used;
+    uint8_t has_global, has_large; /* there may be such entries */
 };
 
 static inline struct tlb_entry *tlb_at(struct tlb *t, uint64_t la)
@@ -71,14 +79,27 @@ void tlb_protect_code(struct cpu *c, uint64_t gpa);
 /* Allocates c->tlbs. 0 or -ENOMEM. */
 int tlb_create(struct cpu *c);
 void tlb_destroy(struct cpu *c);
+struct translation;
+struct memory_slot;
+/* The kind of an access (ACCESS_*) now. [vcpu] */
+uint32_t tlb_kind(const struct cpu *c, uint32_t access);
+/* Notes what a walk for `access` found at `la`: `slot` is the RAM or ROM at t->gpa. [vcpu] */
+void tlb_fill(struct cpu *c, uint64_t la, uint32_t access, const struct translation *t,
+              const struct memory_slot *slot);
+/* Sets the write tag of entry `i`, that of `page` with `writable` set, if there is no code. [vcpu]
+ */
+void tlb_allow_writes(struct tlb *t, uint32_t i, uint64_t page, const struct memory_slot *slot);
+/* Drops what the TLB has for the one page, after a page fault there (SDM 3, 4.10.4.1). [vcpu] */
+void tlb_forget(struct cpu *c, uint64_t la);
 
 /* ---- walk.c --------------------------------------------------------------------------------- */
 
 /* What a page walk found. */
 struct translation {
-    uint64_t gpa;        /* of `la` itself */
-    uint32_t page_bytes; /* of the mapping: 4 KiB, 2 MiB, 4 MiB, 1 GiB */
-    uint8_t writable, user, executable, global, dirty; /* `writable` for the kind that asked */
+    uint64_t gpa;                           /* of `la` itself */
+    uint32_t page_bytes;                    /* of the mapping: 4 KiB, 2 MiB, 4 MiB, 1 GiB */
+    uint8_t readable, writable, executable; /* by the kind that asked */
+    uint8_t user, global, dirty;
 };
 
 /* Walks the page tables for `la` (SDM 3, chapter 4), sets A, and D for writes. True, or false with
@@ -95,5 +116,12 @@ int64_t mmu_debug_translate(struct cpu *c, uint64_t la);
 /* Translates the address of an instruction fetch, filling the TLB: the guest physical address.
  * Raises #PF, or #GP for a non-canonical address, with cpu.rip as it is. [vcpu] */
 uint64_t mmu_fetch(struct cpu *c, uint64_t la);
+
+/* Whether `gpa` is in the page of this vCPU's local APIC, in xAPIC mode (SDM 3, 11.4.1): it hides
+ * what else is there. */
+static inline bool mmu_is_apic(const struct cpu *c, uint64_t gpa)
+{
+    return c->chip && (c->apic_base & 0xc00) == 0x800 && ((c->apic_base ^ gpa) & PAGE_MASK) == 0;
+}
 
 #endif

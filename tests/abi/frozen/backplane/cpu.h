@@ -46,8 +46,8 @@ struct bp_bus {
 
 /* What a backend can do here: the result of probe(). */
 #define BP_CPU_IRQCHIP                                                                             \
-    1u                     /* irq() and msi() work: PIC, I/O APIC, PIT and local APICs are its own \
-                            */
+    1u /* irq() and msi() work: PIC, I/O APIC, PIT and local APICs are its own; goes with          \
+        * BP_MODEL_IRQCHIP of its model */
 #define BP_CPU_SNAPSHOT 2u /* every register set is complete */
 
 struct bp_mem_slot {
@@ -73,7 +73,7 @@ struct bp_cpu_ops {
     uint32_t reserved;
     /* Can this backend run a stock guest on this host? BP_CPU_* bits; or -ENODEV, -EACCES, -ENOTSUP
      * after host->fail() with one sentence. `auto` tries the next one then. Leaves nothing open.
-     * [main] */
+     * The machine is not there yet: regions, watches and timers cannot be had. [main] */
     int64_t (*probe)(const struct bp_host *host, struct bp_node *node);
     int (*vm_create)(const struct bp_host *host, struct bp_node *node, const void *config,
                      uint32_t vcpus, void **vm); /* [main] */

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * decode/build.c - decodes a stretch of code, finds out which flags are read, and has every
+ * instruction's group emit its uop.
+ *
+ * Liveness goes backwards through the block: an instruction need not leave flags that the ones
+ * after it overwrite before they are read. A branch and the end of a block read all; so does an
+ * instruction that accesses memory, as the frame of its fault shows them.
+ */
+#include "build.h"
+
+#include "../engine.h"
+#include "emit.h"
+#include "features.h"
+
+#include <Zydis/Mnemonic.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct emit_table {
+    emit_fn *by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+};
+
+static const struct emit_entry *const groups[] = {
+    emit_alu,    emit_shift,    emit_muldiv,    emit_mov,       emit_stack,       emit_branch,
+    emit_bit,    emit_bcd,      emit_atomic,    emit_string,    emit_far,         emit_iret,
+    emit_system, emit_msr,      emit_io,        emit_interrupt, emit_x87,         emit_x87_env,
+    emit_mmx,    emit_sse_move, emit_sse_arith, emit_sse_int,   emit_sse_convert, emit_sse4,
+    emit_crypto, emit_avx,      emit_avx2,      emit_fma,       emit_xsave,
+};
+
+const struct emit_table *emit_table_new(void)
+{
+    struct emit_table *t = calloc(1, sizeof(*t));
+
+    if (!t)
+        return NULL;
+    for (size_t k = 0; k < sizeof(groups) / sizeof(groups[0]); k++)
+        for (const struct emit_entry *e = groups[k]; e && e->emit; e++)
+            t->by_mnemonic[e->mnemonic] = e->emit;
+    return t;
+}
+
+void emit_table_free(const struct emit_table *t)
+{
+    free((void *)(uintptr_t)t); /* NOLINT(performance-no-int-to-ptr): it was calloc()ed here */
+}
+
+/* ---- what emitters use ---------------------------------------------------------------------- */
+
+bool emit_memory(struct emit *e, const struct operand *o)
+{
+    struct uop *u = e->uop;
+    int64_t disp = o->disp;
+
+    u->base = o->base;
+    u->index = o->index;
+    u->scale = o->scale;
+    u->seg = o->seg;
+    u->asize = e->insn->asize;
+    if (o->base == REG_RIP)
+        disp += u->at + e->insn->length;
+    u->disp = (int32_t)disp;
+    if (disp != u->disp) {
+        /* MOV's 64-bit offset has no base; its emitter takes it from the operand. */
+        u->disp = 0;
+        return false;
+    }
+    return e->mode & MODE_64 && u->asize == 8 && o->seg < SEG_FS;
+}
+
+uint8_t emit_gpr(const struct operand *o)
+{
+    if (o->bytes == 1)
+        return (uint8_t)(o->number * 8 + o->high);
+    return o->number;
+}
+
+/* ---- uops of our own ------------------------------------------------------------------------ */
+
+const struct uop *op_stale(struct cpu *c, const struct uop *u)
+{
+    LEAVE(c, uop_rip(c, u));
+}
+
+static const struct uop *op_undefined(struct cpu *c, const struct uop *u)
+{
+    raise_exception(c, u, EXC_UD);
+}
+
+static const struct uop *op_too_long(struct cpu *c, const struct uop *u)
+{
+    raise_error(c, u, EXC_GP, 0);
+}
+
+/* The block goes on in another one. */
+static const struct uop *op_continue(struct cpu *c, const struct uop *u)
+{
+    CHAIN_JUMP(c, uop_rip(c, u));
+}
+
+/* Before a block of segmented code: all its `imm` bytes are inside the limit of CS. Otherwise its
+ * instructions are run one by one, and the one that is not inside raises #GP. */
+static const struct uop *op_check_limit(struct cpu *c, const struct uop *u)
+{
+    uint64_t last = c->reg[REG_RIP] + u->imm - 1;
+
+    if (unlikely(last > c->seg[SEG_CS].limit || last > c->ip_mask)) {
+        if (u->d)
+            raise_error(c, u, EXC_GP, 0);
+        c->single = 1;
+        LEAVE(c, c->reg[REG_RIP]);
+    }
+    NEXT(c, u);
+}
+
+/* ---- building ------------------------------------------------------------------------------- */
+
+/* Without LZCNT and BMI1 their encodings are BSR and BSF with a prefix that means nothing. */
+static void apply_features(const struct cpu *c, struct insn *i)
+{
+    if (i->feature == FEATURE_LZCNT && !cpu_has(c, FEATURE_LZCNT)) {
+        i->mnemonic = ZYDIS_MNEMONIC_BSR;
+        i->feature = FEATURE_BASE;
+    } else if (i->mnemonic == ZYDIS_MNEMONIC_TZCNT && !cpu_has(c, FEATURE_BMI1)) {
+        i->mnemonic = ZYDIS_MNEMONIC_BSF;
+        i->feature = FEATURE_BASE;
+    }
+}
+
+/* Decodes up to the end of the block. Returns the number of instructions; what comes after them in
+ * *stop: 0, or why the next one cannot be decoded. */
+static uint32_t decode(const struct cpu *c, struct builder *b, const uint8_t *code,
+                       uint32_t available, uint32_t mode, uint32_t most, int *stop)
+{
+    uint32_t at = 0, n = 0;
+
+    *stop = 0;
+    while (n < most) {
+        struct insn *i = &b->insns[n];
+        int err = at < available ? insn_decode(code + at, available - at, mode, i) : -EAGAIN;
+        if (err) {
+            *stop = err;
+            break;
+        }
+        apply_features(c, i);
+        at += i->length;
+        n++;
+        if (i->ends)
+            break;
+    }
+    return n;
+}
+
+static void find_live(struct builder *b, uint32_t count)
+{
+    uint32_t live = FLAGS_ARITHMETIC;
+
+    for (uint32_t k = count; k-- > 0;) {
+        const struct insn *i = &b->insns[k];
+        b->live[k] = live;
+        live = (live & ~i->flags_written) | i->flags_read;
+        if (i->branches || i->memory)
+            live = FLAGS_ARITHMETIC;
+    }
+}
+
+static bool emit_one(struct emit *e)
+{
+    const struct insn *i = e->insn;
+    emit_fn *emit = e->cpu->engine->emitters->by_mnemonic[i->mnemonic];
+
+    return emit && cpu_has(e->cpu, (enum feature)i->feature) && emit(e);
+}
+
+static struct uop *add(struct builder *b, op_fn *fn, uint32_t at)
+{
+    struct uop *u = &b->uops[b->count++];
+
+    memset(u, 0, sizeof(*u));
+    u->fn = fn;
+    u->base = REG_ZERO;
+    u->index = REG_ZERO;
+    u->at = (uint16_t)at;
+    return u;
+}
+
+/* Emits the first `count` instructions; returns how many it took: fewer if one of them ends the
+ * block. *ended: none goes on. */
+static uint32_t emit_all(struct cpu *c, struct builder *b, uint32_t mode, uint32_t count,
+                         bool *ended)
+{
+    uint32_t at = 0;
+
+    *ended = false;
+    for (uint32_t k = 0; k < count; k++) {
+        struct emit e = {.cpu = c,
+                         .insn = &b->insns[k],
+                         .next = k + 1 < count ? &b->insns[k + 1] : NULL,
+                         .mode = mode,
+                         .live = b->live[k]};
+        e.uop = add(b, NULL, at);
+        if (!emit_one(&e)) {
+            uint16_t here = e.uop->at;
+            b->count--;
+            add(b, op_undefined, here);
+            e.ends = true;
+            e.fused = false;
+        }
+        at += e.insn->length;
+        if (e.fused) {
+            k++;
+            at += b->insns[k].length;
+        }
+        b->bytes = at;
+        if (e.ends) {
+            *ended = true;
+            return k + 1;
+        }
+    }
+    return count;
+}
+
+int build_block(struct cpu *c, struct builder *b, const uint8_t *code, uint32_t available,
+                uint32_t mode, bool single)
+{
+    bool checks = !(mode & (MODE_64 | MODE_FLAT));
+    bool ended;
+    int stop;
+    uint32_t count =
+        decode(c, b, code, available, mode, single || mode & MODE_STEP ? 1 : BLOCK_INSNS, &stop);
+
+    if (!count && stop == -EAGAIN)
+        return -EAGAIN;
+    for (;;) {
+        b->count = 0;
+        b->bytes = 0;
+        find_live(b, count);
+        if (checks)
+            add(b, op_check_limit, 0);
+        uint32_t used = emit_all(c, b, mode, count, &ended);
+        if (used == count)
+            break;
+        /* Flags are live where the block really ends. */
+        count = used;
+        stop = 0;
+    }
+    if (!ended) {
+        if (stop == -EINVAL || stop == -E2BIG) {
+            add(b, stop == -EINVAL ? op_undefined : op_too_long, b->bytes);
+            b->bytes++; /* one byte of it at least was read */
+        } else {
+            add(b, op_continue, b->bytes);
+        }
+    }
+    if (checks) {
+        b->uops[0].imm = b->bytes;
+        b->uops[0].d = count <= 1;
+    }
+    uint32_t bound = b->bytes;
+    add(b, op_stale, bound);
+    b->count--;
+    return 0;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mmu/tlb.c - filling and flushing the software TLB: see tlb.h.
+ *
+ * What may be cached, and what each instruction must drop: SDM 3, 4.10. Process-context
+ * identifiers are not kept apart: more is dropped than asked for, which is always right.
+ */
+#include "tlb.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../engine.h"
+
+static void clear(struct tlb_entry *e)
+{
+    e->rtag = TLB_NONE;
+    e->wtag = TLB_NONE;
+    e->xtag = TLB_NONE;
+}
+
+static bool is_clear(const struct tlb_entry *e)
+{
+    return e->rtag == TLB_NONE && e->wtag == TLB_NONE && e->xtag == TLB_NONE;
+}
+
+int tlb_create(struct cpu *c)
+{
+    size_t bytes = (TLB_KINDS * sizeof(struct tlb) + 63) & ~(size_t)63;
+    struct tlb *tlbs = aligned_alloc(64, bytes);
+
+    if (!tlbs)
+        return -ENOMEM;
+    memset(tlbs, 0, bytes);
+    for (uint32_t kind = 0; kind < TLB_KINDS; kind++)
+        for (uint32_t i = 0; i < TLB_ENTRIES; i++)
+            clear(&tlbs[kind].entry[i]);
+    c->tlbs = tlbs;
+    c->tlb = tlbs;
+    return 0;
+}
+
+void tlb_destroy(struct cpu *c)
+{
+    free(c->tlbs);
+    c->tlbs = NULL;
+    c->tlb = NULL;
+}
+
+static void flush_local(struct tlb *t)
+{
+    if (t->used > TLB_LISTED) {
+        for (uint32_t i = 0; i < TLB_ENTRIES; i++)
+            if (!t->global[i])
+                clear(&t->entry[i]);
+    } else {
+        for (uint32_t i = 0; i < t->used; i++)
+            if (!t->global[t->listed[i]])
+                clear(&t->entry[t->listed[i]]);
+    }
+    t->used = 0;
+}
+
+void tlb_flush_local(struct cpu *c)
+{
+    for (uint32_t kind = 0; kind < TLB_SLOW; kind++)
+        flush_local(&c->tlbs[kind]);
+    jumps_flush(c);
+}
+
+void tlb_flush(struct cpu *c)
+{
+    for (uint32_t kind = 0; kind < TLB_SLOW; kind++) {
+        struct tlb *t = &c->tlbs[kind];
+
+        if (t->has_global) {
+            memset(t->global, 0, sizeof(t->global));
+            t->used = TLB_LISTED + 1;
+        }
+        flush_local(t);
+        t->has_global = 0;
+        t->has_large = 0;
+    }
+    jumps_flush(c);
+}
+
+/* The page that the entry stands for: one of the tags has it. */
+static bool entry_is(const struct tlb_entry *e, uint64_t page)
+{
+    return e->rtag == page || e->wtag == page || e->xtag == page;
+}
+
+static uint64_t entry_page(const struct tlb_entry *e)
+{
+    return e->rtag != TLB_NONE ? e->rtag : e->wtag != TLB_NONE ? e->wtag : e->xtag;
+}
+
+void tlb_forget(struct cpu *c, uint64_t la)
+{
+    for (uint32_t kind = 0; kind < TLB_SLOW; kind++) {
+        struct tlb_entry *e = tlb_at(&c->tlbs[kind], la);
+
+        if (entry_is(e, la & PAGE_MASK))
+            clear(e);
+    }
+}
+
+/* A large page is cached in parts, and goes as a whole (SDM 3, 4.10.2.3). */
+void tlb_flush_page(struct cpu *c, uint64_t la)
+{
+    tlb_forget(c, la);
+    for (uint32_t kind = 0; kind < TLB_SLOW; kind++) {
+        struct tlb *t = &c->tlbs[kind];
+
+        if (!t->has_large)
+            continue;
+        for (uint32_t i = 0; i < TLB_ENTRIES; i++)
+            if (t->shift[i] > 12 && !is_clear(&t->entry[i]) &&
+                (entry_page(&t->entry[i]) ^ la) >> t->shift[i] == 0)
+                clear(&t->entry[i]);
+    }
+    jumps_flush(c);
+}
+
+void tlb_protect_code(struct cpu *c, uint64_t gpa)
+{
+    gpa &= PAGE_MASK;
+    for (uint32_t kind = 0; kind < TLB_SLOW; kind++) {
+        struct tlb *t = &c->tlbs[kind];
+
+        for (uint32_t i = 0; i < TLB_ENTRIES; i++)
+            if (t->gpa[i] == gpa)
+                t->entry[i].wtag = TLB_NONE;
+    }
+}
+
+uint32_t tlb_kind(const struct cpu *c, uint32_t access)
+{
+    if (access & ACCESS_SYSTEM)
+        return TLB_SUPERVISOR;
+    if (c->cpl == 3)
+        return TLB_USER;
+    return (c->cr4 & CR4_SMAP) && (c->rflags & FLAG_AC) ? TLB_SUPERVISOR_AC : TLB_SUPERVISOR;
+}
+
+/* Notes a filled entry for flush_local(). `listed`: it is in the list already. */
+static void note(struct tlb *t, uint32_t i, bool listed)
+{
+    if (t->global[i] || listed || t->used > TLB_LISTED)
+        return;
+    if (t->used < TLB_LISTED)
+        t->listed[t->used] = (uint16_t)i;
+    t->used++;
+}
+
+void tlb_allow_writes(struct tlb *t, uint32_t i, uint64_t page, const struct memory_slot *slot)
+{
+    if (__atomic_load_n(memory_code_word(slot, t->gpa[i]), __ATOMIC_SEQ_CST) == 0)
+        t->entry[i].wtag = page;
+}
+
+void tlb_fill(struct cpu *c, uint64_t la, uint32_t access, const struct translation *t,
+              const struct memory_slot *slot)
+{
+    struct tlb *tlb = &c->tlbs[tlb_kind(c, access)];
+    struct tlb_entry *e = tlb_at(tlb, la);
+    uint32_t i = (uint32_t)(e - tlb->entry);
+    uint64_t page = la & PAGE_MASK, gpa = t->gpa & PAGE_MASK;
+    bool listed = !is_clear(e) && !tlb->global[i];
+    bool writable = t->writable && t->dirty && !(slot->flags & BP_RAM_READONLY);
+
+    e->rtag = t->readable ? page : TLB_NONE;
+    e->wtag = TLB_NONE;
+    e->xtag = t->executable ? page : TLB_NONE;
+    e->addend = (uintptr_t)(slot->host + (gpa - slot->gpa)) - (uintptr_t)page;
+    tlb->gpa[i] = gpa;
+    tlb->writable[i] = writable;
+    tlb->global[i] = t->global;
+    tlb->shift[i] = (uint8_t)__builtin_ctz(t->page_bytes);
+    tlb->has_global |= t->global;
+    tlb->has_large |= t->page_bytes > PAGE_SIZE;
+    note(tlb, i, listed);
+    if (writable)
+        tlb_allow_writes(tlb, i, page, slot);
+}

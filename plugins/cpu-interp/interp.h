@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * cpu-interp/interp.h - what the files that bind the engine to Backplane share.
+ *
+ * struct vm is one machine: an engine, and a thread that knows when the next local APIC timer is
+ * due. struct vcpu belongs to the thread that created it. The engine (engine/) knows nothing of
+ * these.
+ */
+#ifndef CPU_INTERP_INTERP_H
+#define CPU_INTERP_INTERP_H
+
+#include "engine/engine.h"
+
+#include <pthread.h>
+
+struct vm;
+
+struct vcpu {
+    struct cpu *cpu;
+    struct vm *vm;
+    pthread_mutex_t lock; /* a leaf lock, for the sleep in HLT */
+    pthread_cond_t woken;
+    uint32_t sleeping; /* atomic */
+    uint64_t posted;   /* the deadline that the timer thread has told; vm->timer_lock */
+};
+
+struct vm {
+    const struct bp_host *host;
+    struct bp_node *node;
+    struct engine *engine;
+    uint32_t vcpu_count;
+    const struct bp_peer *chip; /* the machine's interrupt controllers, NULL: none */
+
+    pthread_mutex_t timer_lock; /* a leaf lock, for all below and for changes of `vcpus` */
+    pthread_cond_t timer_changed;
+    struct vcpu **vcpus; /* by index */
+    uint64_t wake_ns;    /* when the timer thread looks next; atomic */
+    pthread_t timer;
+    bool timer_runs, ends;
+    bool stopped; /* guest time stands still */
+};
+
+/* ---- vm.c: the bp_cpu_ops of the same names ------------------------------------------------- */
+
+int vm_create(const struct bp_host *host, struct bp_node *node, const void *config, uint32_t vcpus,
+              void **self);
+void vm_destroy(void *self);
+uint32_t vm_features(void *self);
+int vm_mem_set(void *self, const struct bp_mem_slot *slot);
+int vm_get(void *self, const char *set, void *state, uint32_t size);
+int vm_set(void *self, const char *set, const void *state, uint32_t size);
+void vm_time(void *self, uint32_t runs);
+void vm_code_changed(void *self, uint64_t gpa, uint64_t length);
+
+/* ---- timer.c -------------------------------------------------------------------------------- */
+
+/* The thread that tells vCPUs of due timers. 0 or -errno. [main] */
+int timer_start(struct vm *vm);
+void timer_stop(struct vm *vm);
+/* A condition whose timed waits go by CLOCK_MONOTONIC. */
+void timer_condition(pthread_cond_t *condition);
+/* engine_user.deadline_changed, sleep and wake; `context` is the vm. */
+void timer_deadline_changed(void *vm, struct cpu *c);
+void timer_sleep(void *vm, struct cpu *c, uint64_t deadline_ns);
+void timer_wake(void *vm, struct cpu *c);
+
+/* ---- vcpu.c --------------------------------------------------------------------------------- */
+
+int vcpu_create(void *vm, uint32_t index, struct bp_vcpu *handle, const struct bp_bus *bus,
+                void **self);
+void vcpu_destroy(void *self);
+int vcpu_reset(void *self);
+int vcpu_run(void *self);
+void vcpu_kick(void *self);
+
+/* ---- regs.c --------------------------------------------------------------------------------- */
+
+int regs_get(void *self, const char *set, void *regs, uint32_t size);
+int regs_set(void *self, const char *set, const void *regs, uint32_t size);
+
+#endif
