@@ -54,11 +54,8 @@ void store_masked_bytes(struct cpu *c, const struct uop *u, uint64_t la, x128 va
 
 bool emit_rdi(struct emit *e)
 {
-    struct operand o = {.kind = OPERAND_MEM, .seg = SEG_DS, .base = RDI, .index = REG_ZERO};
+    struct operand o = {.kind = OPERAND_MEM, .seg = e->insn->seg, .base = RDI, .index = REG_ZERO};
 
-    for (uint32_t i = 0; i < e->insn->count; i++)
-        if (e->insn->op[i].kind == OPERAND_MEM)
-            o.seg = e->insn->op[i].seg;
     return emit_memory(e, &o);
 }
 
