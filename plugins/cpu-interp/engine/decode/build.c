@@ -18,10 +18,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Two groups may share a mnemonic: MOV is also that of control registers, JMP that of far ones,
- * MOVSD that of a string and of SSE2. The second is asked when the first has no such form. */
+#pragma weak emit_avx
+#pragma weak emit_avx2
+#pragma weak emit_fma
+#pragma weak emit_xsave
+
+/* A mnemonic may be in two groups: its locked forms are atomic.c's. */
+#define EMITTERS 2u
+
 struct emit_table {
-    emit_fn *by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1][2];
+    emit_fn *by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1][EMITTERS];
 };
 
 static const struct emit_entry *const groups[] = {
@@ -32,6 +38,19 @@ static const struct emit_entry *const groups[] = {
     emit_crypto, emit_avx,      emit_avx2,      emit_fma,       emit_xsave,
 };
 
+static void add_emitter(struct emit_table *t, const struct emit_entry *e)
+{
+    emit_fn **at = t->by_mnemonic[e->mnemonic];
+
+    for (uint32_t k = 0; k < EMITTERS; k++) {
+        if (!at[k]) {
+            at[k] = e->emit;
+            return;
+        }
+    }
+    assert(!"a mnemonic is in more groups than EMITTERS");
+}
+
 const struct emit_table *emit_table_new(void)
 {
     struct emit_table *t = calloc(1, sizeof(*t));
@@ -40,7 +59,7 @@ const struct emit_table *emit_table_new(void)
         return NULL;
     for (size_t k = 0; k < sizeof(groups) / sizeof(groups[0]); k++)
         for (const struct emit_entry *e = groups[k]; e && e->emit; e++)
-            t->by_mnemonic[e->mnemonic][t->by_mnemonic[e->mnemonic][0] != NULL] = e->emit;
+            add_emitter(t, e);
     return t;
 }
 
@@ -168,36 +187,34 @@ static void find_live(struct builder *b, uint32_t count)
     }
 }
 
-static void clear(struct uop *u, uint16_t at)
-{
-    memset(u, 0, sizeof(*u));
-    u->base = REG_ZERO;
-    u->index = REG_ZERO;
-    u->at = at;
-}
-
+/* Asks the groups that know the mnemonic, each with a fresh uop. */
 static bool emit_one(struct emit *e)
 {
     const struct insn *i = e->insn;
     emit_fn *const *emit = e->cpu->engine->emitters->by_mnemonic[i->mnemonic];
+    const struct uop fresh = *e->uop;
 
-    if (!emit[0] || !cpu_has(e->cpu, (enum feature)i->feature))
+    if (!cpu_has(e->cpu, (enum feature)i->feature))
         return false;
-    if (emit[0](e))
-        return true;
-    if (!emit[1])
-        return false;
-    clear(e->uop, e->uop->at);
-    e->ends = e->fused = false;
-    return emit[1](e);
+    for (uint32_t k = 0; k < EMITTERS && emit[k]; k++) {
+        if (emit[k](e))
+            return true;
+        *e->uop = fresh;
+        e->ends = false;
+        e->fused = false;
+    }
+    return false;
 }
 
 static struct uop *add(struct builder *b, op_fn *fn, uint32_t at)
 {
     struct uop *u = &b->uops[b->count++];
 
-    clear(u, (uint16_t)at);
+    memset(u, 0, sizeof(*u));
     u->fn = fn;
+    u->base = REG_ZERO;
+    u->index = REG_ZERO;
+    u->at = (uint16_t)at;
     return u;
 }
 
