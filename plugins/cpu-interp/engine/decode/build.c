@@ -23,8 +23,9 @@
 #pragma weak emit_fma
 #pragma weak emit_xsave
 
-/* A mnemonic may be in two groups: its locked forms are atomic.c's. */
-#define EMITTERS 2u
+/* A mnemonic may be in several groups: locked forms are atomic.c's, MOV is also that of control
+ * registers, JMP that of far ones, MOVSD that of a string and of SSE2. */
+#define EMITTERS 3u
 
 struct emit_table {
     emit_fn *by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1][EMITTERS];

@@ -248,10 +248,9 @@ DEFINE_COMPARE(test, COMPARE_AND, 64, 3)
             op_##name##_mi##bits, op_##name##_rn##bits, op_##name##_nr##bits, op_##name##_ni##bits \
     }
 #define COMPARE_TABLE(name)                                                                        \
-    static op_fn *const table_##name[4][FORMS] = {COMPARE_COLUMN(name, 8),                         \
-                                                  COMPARE_COLUMN(name, 16),                        \
-                                                  COMPARE_COLUMN(name, 32),                        \
-                                                  COMPARE_COLUMN(name, 64)};
+    static op_fn *const table_##name[4][FORMS] = {                                                 \
+        COMPARE_COLUMN(name, 8), COMPARE_COLUMN(name, 16), COMPARE_COLUMN(name, 32),               \
+        COMPARE_COLUMN(name, 64)};
 COMPARE_TABLE(cmp)
 COMPARE_TABLE(test)
 

@@ -29,7 +29,7 @@ static bool host_swap(void *p, uint64_t *old, uint64_t new, uint32_t bytes)
 #define SWAP(type)                                                                                 \
     do {                                                                                           \
         type expected = (type)*old;                                                                \
-        bool done = __atomic_compare_exchange_n((type *)p, &expected, (type)new, false,            \
+        bool done = __atomic_compare_exchange_n((type *)p, &expected, (type) new, false,           \
                                                 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);               \
         *old = expected;                                                                           \
         return done;                                                                               \
@@ -279,8 +279,7 @@ NOINLINE void compare_exchange8(struct cpu *c, const struct uop *u)
 {
     uint64_t la = ea_any(c, u, 8, ACCESS_WRITE);
     uint64_t expected = c->reg[RDX] << 32 | (uint32_t)c->reg[RAX];
-    uint64_t old =
-        exchange_if(c, u, la, expected, c->reg[RCX] << 32 | (uint32_t)c->reg[RBX], 8);
+    uint64_t old = exchange_if(c, u, la, expected, c->reg[RCX] << 32 | (uint32_t)c->reg[RBX], 8);
 
     if (old != expected) {
         c->reg[RAX] = (uint32_t)old;

@@ -151,9 +151,13 @@ static bool emit_bound(struct emit *e)
 }
 
 const struct emit_entry emit_bcd[] = {
-    {ZYDIS_MNEMONIC_AAA, emit_aaa},   {ZYDIS_MNEMONIC_AAS, emit_aas},
-    {ZYDIS_MNEMONIC_AAM, emit_aam},   {ZYDIS_MNEMONIC_AAD, emit_aad},
-    {ZYDIS_MNEMONIC_DAA, emit_daa},   {ZYDIS_MNEMONIC_DAS, emit_das},
-    {ZYDIS_MNEMONIC_SALC, emit_salc}, {ZYDIS_MNEMONIC_BOUND, emit_bound},
+    {ZYDIS_MNEMONIC_AAA, emit_aaa},
+    {ZYDIS_MNEMONIC_AAS, emit_aas},
+    {ZYDIS_MNEMONIC_AAM, emit_aam},
+    {ZYDIS_MNEMONIC_AAD, emit_aad},
+    {ZYDIS_MNEMONIC_DAA, emit_daa},
+    {ZYDIS_MNEMONIC_DAS, emit_das},
+    {ZYDIS_MNEMONIC_SALC, emit_salc},
+    {ZYDIS_MNEMONIC_BOUND, emit_bound},
     {0, NULL},
 };

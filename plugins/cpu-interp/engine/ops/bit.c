@@ -13,7 +13,8 @@
 
 enum { BT, BTS, BTR, BTC };
 
-/* ---- bit tests: extra[1] is which; extra[2]: the bit's number is imm8 instead of register s --- */
+/* ---- bit tests: extra[1] is which; extra[2]: the bit's number is imm8 instead of register s ---
+ */
 
 INLINE void bit_flags(struct cpu *c, uint64_t bit)
 {

@@ -247,29 +247,25 @@ HANDLER(op_ret_any)
 
 /* Conditions by the result, and by the operands of a subtraction. */
 #define ON_RESULT(what, op, form, bits, log)                                                       \
-    what(op, form, bits, log, z, r == 0)                                                           \
-    what(op, form, bits, log, nz, r != 0)                                                          \
-    what(op, form, bits, log, s, (int##bits##_t)r < 0)                                             \
-    what(op, form, bits, log, ns, (int##bits##_t)r >= 0)
+    what(op, form, bits, log, z, r == 0) what(op, form, bits, log, nz, r != 0)                     \
+        what(op, form, bits, log, s, (int##bits##_t)r < 0)                                         \
+            what(op, form, bits, log, ns, (int##bits##_t)r >= 0)
 #define ON_LOGIC(what, op, form, bits, log)                                                        \
     ON_RESULT(what, op, form, bits, log)                                                           \
     what(op, form, bits, log, le, (int##bits##_t)r <= 0)                                           \
-    what(op, form, bits, log, nle, (int##bits##_t)r > 0)
+        what(op, form, bits, log, nle, (int##bits##_t)r > 0)
 #define ON_COMPARE(what, op, form, bits, log)                                                      \
     ON_RESULT(what, op, form, bits, log)                                                           \
-    what(op, form, bits, log, b, a < b)                                                            \
-    what(op, form, bits, log, nb, a >= b)                                                          \
-    what(op, form, bits, log, be, a <= b)                                                          \
-    what(op, form, bits, log, nbe, a > b)                                                          \
-    what(op, form, bits, log, l, (int##bits##_t)a < (int##bits##_t)b)                              \
-    what(op, form, bits, log, nl, (int##bits##_t)a >= (int##bits##_t)b)                            \
-    what(op, form, bits, log, le, (int##bits##_t)a <= (int##bits##_t)b)                            \
-    what(op, form, bits, log, nle, (int##bits##_t)a > (int##bits##_t)b)
+    what(op, form, bits, log, b, a < b) what(op, form, bits, log, nb, a >= b)                      \
+        what(op, form, bits, log, be, a <= b) what(op, form, bits, log, nbe, a > b)                \
+            what(op, form, bits, log, l, (int##bits##_t)a < (int##bits##_t)b)                      \
+                what(op, form, bits, log, nl, (int##bits##_t)a >= (int##bits##_t)b)                \
+                    what(op, form, bits, log, le, (int##bits##_t)a <= (int##bits##_t)b)            \
+                        what(op, form, bits, log, nle, (int##bits##_t)a > (int##bits##_t)b)
 
 #define EACH_SIZE(conditions, what, op, form)                                                      \
-    conditions(what, op, form, 8, 0)                                                               \
-    conditions(what, op, form, 32, 2)                                                              \
-    conditions(what, op, form, 64, 3)
+    conditions(what, op, form, 8, 0) conditions(what, op, form, 32, 2)                             \
+        conditions(what, op, form, 64, 3)
 #define EACH_FUSED(what)                                                                           \
     EACH_SIZE(ON_COMPARE, what, cmp, rr)                                                           \
     EACH_SIZE(ON_COMPARE, what, cmp, ri)                                                           \
@@ -384,8 +380,7 @@ bool emit_fused(struct emit *e)
     int code = condition_of(e->next), op = fusible_operation(e->insn), form;
     uint32_t bytes = e->insn->op[0].bytes;
     struct uop saved = *e->uop, *u = e->uop;
-    int64_t delta =
-        u->at + e->insn->length + e->next->length + (int64_t)e->next->op[0].imm;
+    int64_t delta = u->at + e->insn->length + e->next->length + (int64_t)e->next->op[0].imm;
     op_fn *fn = NULL;
     bool wide;
 

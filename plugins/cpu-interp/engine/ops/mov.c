@@ -70,8 +70,8 @@ HANDLER(op_mov_load_offset)
 
 HANDLER(op_mov_store_offset)
 {
-    store(c, u, ea_segment(c, u, u->seg, u->imm, u->osize, ACCESS_WRITE),
-          get_reg(c, RAX, u->osize), u->osize);
+    store(c, u, ea_segment(c, u, u->seg, u->imm, u->osize, ACCESS_WRITE), get_reg(c, RAX, u->osize),
+          u->osize);
     NEXT(c, u);
 }
 
@@ -113,8 +113,7 @@ HANDLER(op_mov_sreg)
     }                                                                                              \
     HANDLER(op_##name##_rn)                                                                        \
     {                                                                                              \
-        set##to(c, u->d,                                                                           \
-                (uint##to##_t)(type)ld##from(c, u, ea_any(c, u, from / 8, ACCESS_READ)));          \
+        set##to(c, u->d, (uint##to##_t)(type)ld##from(c, u, ea_any(c, u, from / 8, ACCESS_READ))); \
         NEXT(c, u);                                                                                \
     }                                                                                              \
     static op_fn *const table_##name[3] = {op_##name##_rr, op_##name##_rm, op_##name##_rn};
@@ -262,8 +261,8 @@ HANDLER(op_movbe_load)
 
 HANDLER(op_movbe_store)
 {
-    store(c, u, ea_any(c, u, u->osize, ACCESS_WRITE),
-          swapped(get_reg(c, u->s, u->osize), u->osize), u->osize);
+    store(c, u, ea_any(c, u, u->osize, ACCESS_WRITE), swapped(get_reg(c, u->s, u->osize), u->osize),
+          u->osize);
     NEXT(c, u);
 }
 

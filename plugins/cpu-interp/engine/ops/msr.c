@@ -300,8 +300,10 @@ static int chip_set(struct cpu *c, uint32_t index, uint64_t value)
     err = c->chip->msr_write(c->chip_self, c->index, index, value);
     if (err != 0)
         return err;
-    if (index == MSR_APIC_BASE)
+    if (index == MSR_APIC_BASE) {
         c->apic_base = value;
+        tlb_flush(c); /* the page is in no TLB; what was there before may be */
+    }
     c->engine->user.deadline_changed(c->engine->user.context, c);
     return 0;
 }

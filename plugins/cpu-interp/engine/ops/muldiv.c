@@ -59,8 +59,14 @@ DEFINE_MULS(32, uint64_t, int64_t)
 DEFINE_MULS(64, u128, i128)
 
 /* Rows: MUL, MUL without flags, IMUL; r, m, n. */
-#define MUL_ROW(op) {MUL_COLUMN(op, 16), MUL_COLUMN(op, 32), MUL_COLUMN(op, 64)}
-#define MUL_COLUMN(op, bits) {op_##op##_r##bits, op_##op##_m##bits, op_##op##_n##bits}
+#define MUL_ROW(op)                                                                                \
+    {                                                                                              \
+        MUL_COLUMN(op, 16), MUL_COLUMN(op, 32), MUL_COLUMN(op, 64)                                 \
+    }
+#define MUL_COLUMN(op, bits)                                                                       \
+    {                                                                                              \
+        op_##op##_r##bits, op_##op##_m##bits, op_##op##_n##bits                                    \
+    }
 static op_fn *const table_mul[3][3][3] = {MUL_ROW(mul), MUL_ROW(mulq), MUL_ROW(imul1)};
 
 /* AL times a byte to AX. extra[1]: signed. */
@@ -95,8 +101,7 @@ HANDLER(op_mul8)
 #define DEFINE_IMULS(bits)                                                                         \
     DEFINE_IMUL(bits, rr, get##bits(c, u->d), get##bits(c, u->s))                                  \
     DEFINE_IMUL(bits, rm, get##bits(c, u->d), ld##bits(c, u, ea_fast(c, u)))                       \
-    DEFINE_IMUL(bits, rn, get##bits(c, u->d),                                                      \
-                ld##bits(c, u, ea_any(c, u, bits / 8, ACCESS_READ)))                               \
+    DEFINE_IMUL(bits, rn, get##bits(c, u->d), ld##bits(c, u, ea_any(c, u, bits / 8, ACCESS_READ))) \
     DEFINE_IMUL(bits, rri, get##bits(c, u->s), (int64_t)u->imm)                                    \
     DEFINE_IMUL(bits, rmi, ld##bits(c, u, ea_fast(c, u)), u->imm32)                                \
     DEFINE_IMUL(bits, rni, ld##bits(c, u, ea_any(c, u, bits / 8, ACCESS_READ)), u->imm32)

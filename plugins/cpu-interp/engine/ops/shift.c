@@ -85,8 +85,7 @@ static struct shifted rotate_carry(uint64_t a, uint32_t n, uint32_t bits, bool l
         }
         carry = out;
     }
-    return with_flags(a, carry,
-                      left ? carry ^ a >> (bits - 1) : a >> (bits - 1) ^ a >> (bits - 2));
+    return with_flags(a, carry, left ? carry ^ a >> (bits - 1) : a >> (bits - 1) ^ a >> (bits - 2));
 }
 
 static struct shifted shift_by(uint32_t op, uint64_t a, uint32_t n, uint32_t bits, uint32_t flags)
@@ -122,8 +121,7 @@ static struct shifted shift_by(uint32_t op, uint64_t a, uint32_t n, uint32_t bit
     }                                                                                              \
     HANDLER(op_##name##q_ri##bits)                                                                 \
     {                                                                                              \
-        set##bits(c, u->d,                                                                         \
-                  (uint##bits##_t)compute(get##bits(c, u->d), u->imm8, bits).value);               \
+        set##bits(c, u->d, (uint##bits##_t)compute(get##bits(c, u->d), u->imm8, bits).value);      \
         NEXT(c, u);                                                                                \
     }
 DEFINE_SHIFT(shl, shift_left, 32, 2)

@@ -119,8 +119,7 @@ static __attribute__((noinline)) void pop_all(struct cpu *c, const struct uop *u
     uint64_t value[8];
 
     for (uint32_t k = 0; k < 8; k++)
-        value[k] =
-            load(c, u, stack_at(c, u, (int64_t)(7 - k) * bytes, bytes, ACCESS_READ), bytes);
+        value[k] = load(c, u, stack_at(c, u, (int64_t)(7 - k) * bytes, bytes, ACCESS_READ), bytes);
     for (uint32_t k = 0; k < 8; k++)
         if (k != RSP)
             set_reg(c, k, bytes, value[k]);
@@ -346,12 +345,19 @@ static bool emit_leave(struct emit *e)
 }
 
 const struct emit_entry emit_stack[] = {
-    {ZYDIS_MNEMONIC_PUSH, emit_push},     {ZYDIS_MNEMONIC_POP, emit_pop},
-    {ZYDIS_MNEMONIC_PUSHA, emit_pusha},   {ZYDIS_MNEMONIC_PUSHAD, emit_pushad},
-    {ZYDIS_MNEMONIC_POPA, emit_popa},     {ZYDIS_MNEMONIC_POPAD, emit_popad},
-    {ZYDIS_MNEMONIC_PUSHF, emit_pushf},   {ZYDIS_MNEMONIC_PUSHFD, emit_pushfd},
-    {ZYDIS_MNEMONIC_PUSHFQ, emit_pushfq}, {ZYDIS_MNEMONIC_POPF, emit_popf},
-    {ZYDIS_MNEMONIC_POPFD, emit_popfd},   {ZYDIS_MNEMONIC_POPFQ, emit_popfq},
-    {ZYDIS_MNEMONIC_ENTER, emit_enter},   {ZYDIS_MNEMONIC_LEAVE, emit_leave},
+    {ZYDIS_MNEMONIC_PUSH, emit_push},
+    {ZYDIS_MNEMONIC_POP, emit_pop},
+    {ZYDIS_MNEMONIC_PUSHA, emit_pusha},
+    {ZYDIS_MNEMONIC_PUSHAD, emit_pushad},
+    {ZYDIS_MNEMONIC_POPA, emit_popa},
+    {ZYDIS_MNEMONIC_POPAD, emit_popad},
+    {ZYDIS_MNEMONIC_PUSHF, emit_pushf},
+    {ZYDIS_MNEMONIC_PUSHFD, emit_pushfd},
+    {ZYDIS_MNEMONIC_PUSHFQ, emit_pushfq},
+    {ZYDIS_MNEMONIC_POPF, emit_popf},
+    {ZYDIS_MNEMONIC_POPFD, emit_popfd},
+    {ZYDIS_MNEMONIC_POPFQ, emit_popfq},
+    {ZYDIS_MNEMONIC_ENTER, emit_enter},
+    {ZYDIS_MNEMONIC_LEAVE, emit_leave},
     {0, NULL},
 };

@@ -29,8 +29,7 @@ INLINE void advance(struct cpu *c, const struct uop *u, uint32_t reg, uint64_t n
 {
     uint64_t bytes = n * u->osize;
 
-    set_reg(c, reg, u->asize,
-            c->rflags & FLAG_DF ? c->reg[reg] - bytes : c->reg[reg] + bytes);
+    set_reg(c, reg, u->asize, c->rflags & FLAG_DF ? c->reg[reg] - bytes : c->reg[reg] + bytes);
 }
 
 INLINE void count_down(struct cpu *c, const struct uop *u, uint64_t n)
@@ -434,15 +433,25 @@ DEFINE_EMITTERS(d, 4)
 DEFINE_EMITTERS(q, 8)
 
 const struct emit_entry emit_string[] = {
-    {ZYDIS_MNEMONIC_MOVSB, emit_movsb}, {ZYDIS_MNEMONIC_MOVSW, emit_movsw},
-    {ZYDIS_MNEMONIC_MOVSD, emit_movsd}, {ZYDIS_MNEMONIC_MOVSQ, emit_movsq},
-    {ZYDIS_MNEMONIC_STOSB, emit_stosb}, {ZYDIS_MNEMONIC_STOSW, emit_stosw},
-    {ZYDIS_MNEMONIC_STOSD, emit_stosd}, {ZYDIS_MNEMONIC_STOSQ, emit_stosq},
-    {ZYDIS_MNEMONIC_LODSB, emit_lodsb}, {ZYDIS_MNEMONIC_LODSW, emit_lodsw},
-    {ZYDIS_MNEMONIC_LODSD, emit_lodsd}, {ZYDIS_MNEMONIC_LODSQ, emit_lodsq},
-    {ZYDIS_MNEMONIC_SCASB, emit_scasb}, {ZYDIS_MNEMONIC_SCASW, emit_scasw},
-    {ZYDIS_MNEMONIC_SCASD, emit_scasd}, {ZYDIS_MNEMONIC_SCASQ, emit_scasq},
-    {ZYDIS_MNEMONIC_CMPSB, emit_cmpsb}, {ZYDIS_MNEMONIC_CMPSW, emit_cmpsw},
-    {ZYDIS_MNEMONIC_CMPSD, emit_cmpsd}, {ZYDIS_MNEMONIC_CMPSQ, emit_cmpsq},
+    {ZYDIS_MNEMONIC_MOVSB, emit_movsb},
+    {ZYDIS_MNEMONIC_MOVSW, emit_movsw},
+    {ZYDIS_MNEMONIC_MOVSD, emit_movsd},
+    {ZYDIS_MNEMONIC_MOVSQ, emit_movsq},
+    {ZYDIS_MNEMONIC_STOSB, emit_stosb},
+    {ZYDIS_MNEMONIC_STOSW, emit_stosw},
+    {ZYDIS_MNEMONIC_STOSD, emit_stosd},
+    {ZYDIS_MNEMONIC_STOSQ, emit_stosq},
+    {ZYDIS_MNEMONIC_LODSB, emit_lodsb},
+    {ZYDIS_MNEMONIC_LODSW, emit_lodsw},
+    {ZYDIS_MNEMONIC_LODSD, emit_lodsd},
+    {ZYDIS_MNEMONIC_LODSQ, emit_lodsq},
+    {ZYDIS_MNEMONIC_SCASB, emit_scasb},
+    {ZYDIS_MNEMONIC_SCASW, emit_scasw},
+    {ZYDIS_MNEMONIC_SCASD, emit_scasd},
+    {ZYDIS_MNEMONIC_SCASQ, emit_scasq},
+    {ZYDIS_MNEMONIC_CMPSB, emit_cmpsb},
+    {ZYDIS_MNEMONIC_CMPSW, emit_cmpsw},
+    {ZYDIS_MNEMONIC_CMPSD, emit_cmpsd},
+    {ZYDIS_MNEMONIC_CMPSQ, emit_cmpsq},
     {0, NULL},
 };
