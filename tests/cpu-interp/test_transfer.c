@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_transfer.c - IRET, far JMP, CALL and RET, SYSCALL and its kind, task switches (SDM 3, 5.8 and
- * chapter 7).
+ * test_transfer.c - IRET, far JMP, CALL and RET, SYSCALL and its kind, task switches (SDM 3, 5.8
+ * and chapter 7).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -437,7 +437,7 @@ static void bad_91_a_task_with_a_bad_stack_faults_in_the_new_task(void **state)
 {
     struct bench *b = *state;
     struct cpu *c = bench_mode(b, 0, BENCH_PROTECTED);
-    /* The handler of #TS needs a stack of its own. */
+
     put_task(b);
     bench_poke(b, TASK_TSS + 0x50, BENCH_USER_DS, 2);
     bench_write(b, BENCH_CODE, "\xea\0\0\0\0\x60", 7);
