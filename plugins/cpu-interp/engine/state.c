@@ -64,11 +64,11 @@ static bool flat_code(const struct segment *s)
 
 /* DR7 has 2 enable bits for each of 4 breakpoints, and from bit 16 on 2 bits each for the kind: 0
  * execution, 1 writes, 2 ports, 3 reads and writes (SDM 3, 17.2.4). */
-static bool breakpoints(const struct cpu *c, bool code)
+static bool data_breakpoints(const struct cpu *c)
 {
     for (uint32_t i = 0; i < 4; i++) {
         uint32_t kind = (uint32_t)(c->dr7 >> (16 + 4 * i)) & 3;
-        if ((c->dr7 >> (2 * i) & 3) != 0 && (code ? kind == 0 : (kind & 1) != 0))
+        if ((c->dr7 >> (2 * i) & 3) != 0 && (kind & 1) != 0)
             return true;
     }
     return false;
@@ -93,10 +93,8 @@ static uint32_t mode_now(const struct cpu *c)
         mode |= MODE_USER;
     if ((c->cr0 & CR0_PE) != 0 && (c->rflags & FLAG_VM) == 0)
         mode |= MODE_PE;
-    if ((c->rflags & FLAG_TF) != 0 || c->shadow != 0 || c->trace != NULL ||
-        ((c->dr7 & 0xff) != 0 && breakpoints(c, true)))
-        mode |= MODE_STEP;
-    return mode;
+    /* The run loop's own. */
+    return mode | (c->mode & MODE_STEP);
 }
 
 static uint32_t hit_kind(const struct cpu *c)
@@ -116,11 +114,14 @@ void cpu_mode_changed(struct cpu *c)
     c->mode = mode_now(c);
     c->mode_key = (uint64_t)c->mode << 57;
     c->slow = ((c->cr0 & CR0_AM) != 0 && (c->rflags & FLAG_AC) != 0 && c->cpl == 3) ||
-              ((c->dr7 & 0xff) != 0 && breakpoints(c, false));
+              ((c->dr7 & 0xff) != 0 && data_breakpoints(c));
     c->tlb = &c->tlbs[hit_kind(c)];
     c->no_fpu = emulated;
     c->no_sse = emulated || (c->cr4 & CR4_OSFXSR) == 0;
     c->no_avx = (c->cr0 & CR0_TS) != 0 || (c->cr4 & CR4_OSXSAVE) == 0 || (c->xcr0 & 6) != 6;
+    /* From the next instruction on, the run loop must look at each one. */
+    if ((c->rflags & FLAG_TF) != 0 || c->shadow != 0 || (c->dr7 & 0xff) != 0)
+        cpu_pend(c, PEND_CHECK);
 }
 
 /* ---- flags ----------------------------------------------------------------------------------- */
@@ -179,7 +180,13 @@ static void power_on(struct cpu *c)
     c->tsc_adjust = 0;
     c->tsc_offset = 0;
     c->tsc_offset = -(int64_t)cpu_tsc(c);
-    if (c->chip == NULL)
+}
+
+/* The controller keeps IA32_APIC_BASE over an INIT (SDM 3, 11.4.7.3). */
+static void reset_apic_base(struct cpu *c)
+{
+    if (c->chip == NULL ||
+        c->chip->msr_read(c->chip_self, c->index, BP_IRQCHIP_MSR_APIC_BASE, &c->apic_base) != 0)
         c->apic_base = 0xfee00800 | (c->index == 0 ? 0x100 : 0);
 }
 
@@ -209,6 +216,7 @@ void cpu_reset(struct cpu *c, bool init)
     c->pending_db = 0;
     if (!init)
         power_on(c);
+    reset_apic_base(c);
     c->mp_state = c->index == 0 ? BP_X86_MP_RUNNABLE
                   : init        ? BP_X86_MP_WAIT_SIPI
                                 : BP_X86_MP_WAIT_INIT;

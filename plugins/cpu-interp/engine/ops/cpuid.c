@@ -176,21 +176,21 @@ static void add_caches(struct bp_x86_cpuid *t)
     add(t, 4, 4);
 }
 
-/* Frequencies: TSC = crystal * EBX / EAX. The local APIC's timer counts at the crystal's. */
+/* TSC = crystal * EBX / EAX, as far as whole MHz can say it: the crystal is the local APIC timer's
+ * clock, 1 GHz. */
 static void add_frequencies(struct bp_x86_cpuid *t, uint64_t hz)
 {
+    uint32_t mhz = (uint32_t)(hz / 1000000);
     struct bp_x86_cpuid_leaf *l = add(t, 0x15, -1);
 
-    if (hz <= UINT32_MAX) {
-        l->eax = l->ebx = 1;
-        l->ecx = (uint32_t)hz;
-    } else {
-        l->eax = 1;
-        l->ebx = 8;
-        l->ecx = (uint32_t)(hz / 8);
+    if (hz % 1000000 == 0) {
+        bool whole = mhz % 1000 == 0;
+        l->eax = whole ? 1 : 1000;
+        l->ebx = whole ? mhz / 1000 : mhz;
+        l->ecx = 1000000000;
     }
     l = add(t, 0x16, -1);
-    l->eax = l->ebx = (uint32_t)(hz / 1000000);
+    l->eax = l->ebx = mhz;
     l->ecx = 100;
 }
 

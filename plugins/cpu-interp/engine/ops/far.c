@@ -391,6 +391,7 @@ static __attribute__((noinline)) void syscall_enter(struct cpu *c, const struct 
     cs_set(c, flat(selector, CODE_FLAT_64, 0), 0);
     c->seg[SEG_SS] = flat((uint16_t)(selector + 8), DATA_FLAT, 0);
     cpu_rflags_set(c, flags & ~c->sfmask);
+    c->no_step = (c->rflags & FLAG_TF) == 0;
     cpu_mode_changed(c);
 }
 
@@ -411,10 +412,10 @@ static __attribute__((noinline)) uint64_t syscall_return(struct cpu *c, const st
         raise_exception(c, u, EXC_UD);
     if (c->cpl != 0 || !canonical(rip))
         raise_error(c, u, EXC_GP, 0);
-    cs_set(c,
-           flat((uint16_t)((selector + (wide ? 16 : 0)) | 3), wide ? CODE_FLAT_64 : CODE_FLAT_32,
-                3),
-           3);
+    cs_set(
+        c,
+        flat((uint16_t)((selector + (wide ? 16 : 0)) | 3), wide ? CODE_FLAT_64 : CODE_FLAT_32, 3),
+        3);
     c->seg[SEG_SS] = flat((uint16_t)((selector + 8) | 3), DATA_FLAT, 3);
     cpu_rflags_set(c, c->reg[R11] & FLAGS_DEFINED & ~(uint64_t)(FLAG_RF | FLAG_VM));
     cpu_mode_changed(c);
@@ -423,8 +424,11 @@ static __attribute__((noinline)) uint64_t syscall_return(struct cpu *c, const st
 
 static const struct uop *op_sysret(struct cpu *c, const struct uop *u)
 {
+    bool to_64bit = u->osize == 8;
     uint64_t rip = syscall_return(c, u);
 
+    if (!to_64bit)
+        LEAVE(c, rip);
     CHAIN_JUMP(c, rip);
 }
 

@@ -100,8 +100,7 @@ static void deliver_long(struct cpu *c, const struct delivery *d)
         raise_error(c, NULL, EXC_GP, selector_error(selector, d->ext));
 
     ist = (uint32_t)(gate >> 32) & 7;
-    struct stack s = {
-        .mask = UINT64_MAX, .error = d->ext, .supervisor = c->cpl == 3 && cpl != 3};
+    struct stack s = {.mask = UINT64_MAX, .error = d->ext, .supervisor = c->cpl == 3 && cpl != 3};
     if (ist != 0)
         s.sp = rsp_of_tss(c, NULL, 3 + ist, d->ext);
     else if (inner)
@@ -307,8 +306,7 @@ static bool is_double_fault(uint8_t first, uint8_t second)
 static bool is_fault(const struct event *e)
 {
     return !e->external && !e->soft && e->vector != EXC_DB && e->vector != EXC_NMI &&
-           e->vector != EXC_BP && e->vector != EXC_OF && e->vector != EXC_DF &&
-           e->vector != EXC_MC;
+           e->vector != EXC_BP && e->vector != EXC_OF && e->vector != EXC_DF && e->vector != EXC_MC;
 }
 
 void event_deliver(struct cpu *c)
@@ -385,6 +383,7 @@ static void redirect(struct cpu *c, struct delivery *d)
         cleared |= FLAG_VIF;
     }
     deliver_real(c, d, 0, cleared);
+    c->no_step = 1;
 }
 
 void interrupt_soft(struct cpu *c, uint8_t vector, bool soft, uint64_t next)
@@ -395,6 +394,7 @@ void interrupt_soft(struct cpu *c, uint8_t vector, bool soft, uint64_t next)
                          .ext = soft ? 0 : 1};
 
     deliver(c, &d);
+    c->no_step = 1;
 }
 
 static void int_n(struct cpu *c, uint8_t vector, uint64_t next)
@@ -487,14 +487,9 @@ static bool emit_int(struct emit *e)
 }
 
 const struct emit_entry emit_interrupt[] = {
-    {ZYDIS_MNEMONIC_INT, emit_int},
-    {ZYDIS_MNEMONIC_INT1, emit_int},
-    {ZYDIS_MNEMONIC_INT3, emit_int},
-    {ZYDIS_MNEMONIC_INTO, emit_int},
-    {ZYDIS_MNEMONIC_UD0, emit_int},
-    {ZYDIS_MNEMONIC_UD1, emit_int},
-    {ZYDIS_MNEMONIC_UD2, emit_int},
-    {ZYDIS_MNEMONIC_VMCALL, emit_int},
-    {ZYDIS_MNEMONIC_VMMCALL, emit_int},
-    {0, NULL},
+    {ZYDIS_MNEMONIC_INT, emit_int},     {ZYDIS_MNEMONIC_INT1, emit_int},
+    {ZYDIS_MNEMONIC_INT3, emit_int},    {ZYDIS_MNEMONIC_INTO, emit_int},
+    {ZYDIS_MNEMONIC_UD0, emit_int},     {ZYDIS_MNEMONIC_UD1, emit_int},
+    {ZYDIS_MNEMONIC_UD2, emit_int},     {ZYDIS_MNEMONIC_VMCALL, emit_int},
+    {ZYDIS_MNEMONIC_VMMCALL, emit_int}, {0, NULL},
 };

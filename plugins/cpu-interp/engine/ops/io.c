@@ -11,6 +11,7 @@
 
 #include "../decode/emit.h"
 #include "../engine.h"
+#include "../remote.h"
 
 /* The bitmap of the TSS: 2 bytes are read, so that ports across a byte's end are seen; the last
  * byte of the map is one of ones (SDM 1, 18.5.2). */
@@ -31,6 +32,24 @@ static __attribute__((noinline)) void port_check(struct cpu *c, const struct uop
         raise_error(c, u, EXC_GP, 0);
 }
 
+/* Other vCPUs need not wait for this one while it waits for a device: remote.h. */
+static uint32_t bus_in(struct cpu *c, uint16_t port, uint32_t width)
+{
+    uint32_t value;
+
+    remote_bus_enter(c);
+    value = c->bus->pio_read(c->handle, port, width);
+    remote_bus_leave(c);
+    return value;
+}
+
+static void bus_out(struct cpu *c, uint16_t port, uint32_t value, uint32_t width)
+{
+    remote_bus_enter(c);
+    c->bus->pio_write(c->handle, port, value, width);
+    remote_bus_leave(c);
+}
+
 /* ---- IN, OUT --------------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) void port_in(struct cpu *c, const struct uop *u, uint16_t port)
@@ -38,7 +57,7 @@ static __attribute__((noinline)) void port_in(struct cpu *c, const struct uop *u
     uint32_t value;
 
     port_check(c, u, port, u->osize);
-    value = c->bus->pio_read(c->handle, port, u->osize);
+    value = bus_in(c, port, u->osize);
     if (u->osize == 1)
         c->reg[RAX] = (c->reg[RAX] & ~0xffull) | (uint8_t)value;
     else
@@ -50,8 +69,7 @@ static __attribute__((noinline)) void port_out(struct cpu *c, const struct uop *
     uint32_t value = (uint32_t)c->reg[RAX];
 
     port_check(c, u, port, u->osize);
-    c->bus->pio_write(c->handle, port, u->osize == 4 ? value : value & ((1u << 8 * u->osize) - 1),
-                      u->osize);
+    bus_out(c, port, u->osize == 4 ? value : value & ((1u << 8 * u->osize) - 1), u->osize);
 }
 
 static const struct uop *op_in_imm(struct cpu *c, const struct uop *u)
@@ -106,7 +124,7 @@ static void in_once(struct cpu *c, const struct uop *u)
 
     la = ea_segment(c, u, SEG_ES, c->reg[RDI] & address_mask(u), u->osize, ACCESS_WRITE);
     probe_write(c, u, la, u->osize);
-    value = c->bus->pio_read(c->handle, port, u->osize);
+    value = bus_in(c, port, u->osize);
     if (u->osize == 1)
         st8(c, u, la, (uint8_t)value);
     else
@@ -119,7 +137,7 @@ static void out_once(struct cpu *c, const struct uop *u)
     uint64_t la = ea_segment(c, u, u->seg, c->reg[RSI] & address_mask(u), u->osize, ACCESS_READ);
     uint32_t value = u->osize == 1 ? ld8(c, u, la) : (uint32_t)ld_sized(c, u, la, u->osize);
 
-    c->bus->pio_write(c->handle, (uint16_t)c->reg[RDX], value, u->osize);
+    bus_out(c, (uint16_t)c->reg[RDX], value, u->osize);
     advance(c, u, RSI);
 }
 
@@ -194,9 +212,13 @@ static bool emit_string_port(struct emit *e)
 }
 
 const struct emit_entry emit_io[] = {
-    {ZYDIS_MNEMONIC_IN, emit_port},           {ZYDIS_MNEMONIC_OUT, emit_port},
-    {ZYDIS_MNEMONIC_INSB, emit_string_port},  {ZYDIS_MNEMONIC_INSW, emit_string_port},
-    {ZYDIS_MNEMONIC_INSD, emit_string_port},  {ZYDIS_MNEMONIC_OUTSB, emit_string_port},
-    {ZYDIS_MNEMONIC_OUTSW, emit_string_port}, {ZYDIS_MNEMONIC_OUTSD, emit_string_port},
+    {ZYDIS_MNEMONIC_IN, emit_port},
+    {ZYDIS_MNEMONIC_OUT, emit_port},
+    {ZYDIS_MNEMONIC_INSB, emit_string_port},
+    {ZYDIS_MNEMONIC_INSW, emit_string_port},
+    {ZYDIS_MNEMONIC_INSD, emit_string_port},
+    {ZYDIS_MNEMONIC_OUTSB, emit_string_port},
+    {ZYDIS_MNEMONIC_OUTSW, emit_string_port},
+    {ZYDIS_MNEMONIC_OUTSD, emit_string_port},
     {0, NULL},
 };

@@ -38,7 +38,8 @@ static void unmask_nmi(struct cpu *c)
 
 /* ---- real mode, and within virtual-8086 mode ------------------------------------------------- */
 
-static __attribute__((noinline)) uint64_t iret_real(struct cpu *c, const struct uop *u, uint32_t size)
+static __attribute__((noinline)) uint64_t iret_real(struct cpu *c, const struct uop *u,
+                                                    uint32_t size)
 {
     uint64_t ip, flags;
     uint16_t cs;
@@ -127,7 +128,8 @@ static uint64_t code_check(struct cpu *c, const struct uop *u, uint16_t cs)
     return low;
 }
 
-static __attribute__((noinline)) uint64_t iret_protected(struct cpu *c, const struct uop *u, uint32_t size)
+static __attribute__((noinline)) uint64_t iret_protected(struct cpu *c, const struct uop *u,
+                                                         uint32_t size)
 {
     uint64_t ip, flags, code, sp = 0, stack = 0;
     bool was_64bit = cpu_64bit(c), to_64bit;
@@ -185,12 +187,15 @@ static __attribute__((noinline)) uint64_t iret_protected(struct cpu *c, const st
 
 static const struct uop *op_iret(struct cpu *c, const struct uop *u)
 {
+    uint32_t mode = c->mode;
     uint64_t rip;
 
     if (cpu_protected(c))
         rip = iret_protected(c, u, u->osize);
     else
         rip = iret_real(c, u, u->osize);
+    if (((mode ^ c->mode) & (MODE_64 | MODE_32)) != 0)
+        LEAVE(c, rip);
     CHAIN_JUMP(c, rip);
 }
 

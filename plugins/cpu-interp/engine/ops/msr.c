@@ -2,9 +2,9 @@
  *
  * ops/msr.c - RDMSR, WRMSR, the time-stamp counter, and KVM's paravirtual clock.
  *
- * Intel SDM 4, chapter 2 (MSRs), SDM 3, 11.11 and 11.12 (MTRRs, PAT), 17.17 (TSC); for the clock the
- * Linux kernel's documentation, virt/kvm/x86/msr. Memory types have no effect: MTRRs and PAT are
- * checked and held. Left out: performance counters, machine check banks, microcode updates.
+ * Intel SDM 4, chapter 2 (MSRs), SDM 3, 11.11 and 11.12 (MTRRs, PAT), 17.17 (TSC); for the clock
+ * the Linux kernel's documentation, virt/kvm/x86/msr. Memory types have no effect: MTRRs and PAT
+ * are checked and held. Left out: performance counters, machine check banks, microcode updates.
  */
 #include "privileged.h"
 
@@ -63,9 +63,9 @@
 #define ARCH_CAPABILITIES                                                                          \
     (1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 4 | 1ull << 5 | 1ull << 6 | 1ull << 8 |           \
      1ull << 13 | 1ull << 14 | 1ull << 15 | 1ull << 20 | 1ull << 24 | 1ull << 26 | 1ull << 27)
-#define SPEC_CTRL_DEFINED 0x87u /* IBRS, STIBP, SSBD, PSFD */
-#define MTRR_CAP 0x508u         /* 8 variable, fixed ones, write-combining */
-#define MISC_ENABLE_WRITABLE 0x0000000400c50889ull
+#define SPEC_CTRL_DEFINED 0x87u                    /* IBRS, STIBP, SSBD, PSFD */
+#define MTRR_CAP 0x508u                            /* 8 variable, fixed ones, write-combining */
+#define MISC_ENABLE_WRITABLE 0x0000000000c50009ull /* bits 7 and 11 tell what there is */
 
 /* ---- the time-stamp counter ------------------------------------------------------------------ */
 
@@ -75,7 +75,7 @@ static uint64_t ticks_at(const struct cpu *c, uint64_t ns)
 
     if (hz == 1000000000)
         return ns;
-    return (uint64_t)((__extension__(unsigned __int128)ns * hz) / 1000000000);
+    return (uint64_t)((__extension__(unsigned __int128) ns * hz) / 1000000000);
 }
 
 uint64_t cpu_tsc(const struct cpu *c)
@@ -130,7 +130,7 @@ static uint32_t clock_scale(uint64_t hz, int8_t *shift)
         s++;
     }
     *shift = s;
-    return (uint32_t)((__extension__(unsigned __int128)scaled << 32) / hz);
+    return (uint32_t)((__extension__(unsigned __int128) scaled << 32) / hz);
 }
 
 /* The version is odd while the rest changes. */
@@ -294,14 +294,16 @@ static int chip_set(struct cpu *c, uint32_t index, uint64_t value)
 
     if (c->chip == NULL)
         return -EINVAL;
-    if (index == MSR_APIC_BASE && (value >> c->physical_bits != 0 ||
-                                   ((value & 0x400) != 0 && !cpu_has(c, FEATURE_X2APIC))))
+    if (index == MSR_APIC_BASE &&
+        (value >> c->physical_bits != 0 || ((value & 0x400) != 0 && !cpu_has(c, FEATURE_X2APIC))))
         return -EINVAL;
     err = c->chip->msr_write(c->chip_self, c->index, index, value);
     if (err != 0)
         return err;
-    if (index == MSR_APIC_BASE)
+    if (index == MSR_APIC_BASE) {
         c->apic_base = value;
+        tlb_flush(c); /* the page is in no TLB; what was there before may be */
+    }
     c->engine->user.deadline_changed(c->engine->user.context, c);
     return 0;
 }

@@ -77,6 +77,8 @@ void cs_load_real(struct cpu *c, uint16_t selector)
     uint64_t base = c->seg[SEG_CS].base;
 
     segment_load_real(c, SEG_CS, selector);
+    if (!cpu_v8086(c))
+        c->seg[SEG_CS].attributes |= SEG_CODE;
     if (c->seg[SEG_CS].base != base)
         jumps_flush(c);
 }
@@ -92,8 +94,8 @@ bool code_holds(const struct cpu *c, uint64_t low, uint64_t rip)
 
 void ss_load_null(struct cpu *c, uint16_t selector, uint8_t cpl)
 {
-    c->seg[SEG_SS] = (struct segment){.selector = selector,
-                                      .attributes = (uint16_t)(cpl << SEG_DPL_SHIFT)};
+    c->seg[SEG_SS] =
+        (struct segment){.selector = selector, .attributes = (uint16_t)(cpl << SEG_DPL_SHIFT)};
 }
 
 void ss_load(struct cpu *c, const struct uop *u, uint16_t selector, uint64_t low)
@@ -177,7 +179,10 @@ void stack_push(struct cpu *c, const struct uop *u, struct stack *s, uint64_t va
         la = (s->ss.base + sp) & UINT32_MAX;
     }
     if (s->supervisor)
-        st_system(c, u, la, size == 8 ? value : size == 4 ? (uint32_t)value : (uint16_t)value,
+        st_system(c, u, la,
+                  size == 8   ? value
+                  : size == 4 ? (uint32_t)value
+                              : (uint16_t)value,
                   size);
     else
         st_sized(c, u, la, value, size);

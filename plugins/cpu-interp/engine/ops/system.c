@@ -173,7 +173,6 @@ static const struct uop *op_invpcid(struct cpu *c, const struct uop *u)
     LEAVE(c, next);
 }
 
-/* INVD, WBINVD, WBNOINVD */
 static const struct uop *op_caches(struct cpu *c, const struct uop *u)
 {
     need_cpl0(c, u);

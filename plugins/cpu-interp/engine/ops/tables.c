@@ -197,7 +197,9 @@ static bool accepted(const struct cpu *c, uint64_t low, bool limit)
 
     if (desc_s(low))
         return true;
-    return ((cpu_long_mode(c) ? limit ? long_lsl : long_lar : limit ? legacy_lsl : legacy_lar) >>
+    return ((cpu_long_mode(c) ? limit ? long_lsl : long_lar
+             : limit          ? legacy_lsl
+                              : legacy_lar) >>
                 desc_type(low) &
             1) != 0;
 }

@@ -96,8 +96,7 @@ static void load_code(struct cpu *c, uint16_t selector, uint32_t ext)
     if (selector_null(selector))
         raise_error(c, NULL, EXC_TS, ext);
     low = desc_fetch(c, NULL, selector, EXC_TS, ext);
-    if (!desc_is_code(low) ||
-        (desc_conforming(low) ? desc_dpl(low) > rpl : desc_dpl(low) != rpl))
+    if (!desc_is_code(low) || (desc_conforming(low) ? desc_dpl(low) > rpl : desc_dpl(low) != rpl))
         raise_error(c, NULL, EXC_TS, error);
     if (!desc_present(low))
         raise_error(c, NULL, EXC_NP, error);

@@ -21,8 +21,9 @@ FLOAT_HANDLERS(cmpsd, lane_cmpsd, mem64)
 
 static bool emit_cmpsd_sse(struct emit *e)
 {
-    /* The string instruction has the same mnemonic: ops/string.c. */
-    return e->insn->opcode_map == 1 && emit_cmpsd(e);
+    if (e->insn->opcode_map == 0)
+        return emit_string_form(e);
+    return emit_cmpsd(e);
 }
 
 /* ---- comparisons into RFLAGS ---------------------------------------------------------------- */

@@ -152,8 +152,9 @@ static bool emit_movss(struct emit *e)
 
 static bool emit_movsd(struct emit *e)
 {
-    /* The string instruction has the same mnemonic: ops/string.c. */
-    return e->insn->opcode_map == 1 && emit_scalar(e, op_movsd_rr, 8);
+    if (e->insn->opcode_map == 0)
+        return emit_string_form(e);
+    return emit_scalar(e, op_movsd_rr, 8);
 }
 
 /* ---- MOVD and MOVQ -------------------------------------------------------------------------- */

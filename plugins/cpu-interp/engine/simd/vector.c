@@ -54,11 +54,8 @@ void store_masked_bytes(struct cpu *c, const struct uop *u, uint64_t la, x128 va
 
 bool emit_rdi(struct emit *e)
 {
-    struct operand o = {.kind = OPERAND_MEM, .seg = SEG_DS, .base = RDI, .index = REG_ZERO};
+    struct operand o = {.kind = OPERAND_MEM, .seg = e->insn->seg, .base = RDI, .index = REG_ZERO};
 
-    for (uint32_t i = 0; i < e->insn->count; i++)
-        if (e->insn->op[i].kind == OPERAND_MEM)
-            o.seg = e->insn->op[i].seg;
     return emit_memory(e, &o);
 }
 
@@ -89,4 +86,12 @@ bool emit_sse_mmx(struct emit *e, op_fn *reg, op_fn *mem)
     if (e->insn->op[0].file == FILE_MMX || e->insn->op[1].file == FILE_MMX)
         return mmx_emit(e);
     return emit_sse(e, reg, mem);
+}
+
+bool emit_string_form(struct emit *e)
+{
+    for (const struct emit_entry *entry = emit_string; entry->emit; entry++)
+        if (entry->mnemonic == e->insn->mnemonic)
+            return entry->emit(e);
+    return false;
 }
