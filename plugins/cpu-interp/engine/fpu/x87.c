@@ -23,7 +23,7 @@ bool x87_raise(struct cpu *c, const struct uop *u, uint32_t status, uint32_t cod
     f->status |= SW_ES | SW_B;
     if (!(raised & (SW_IE | SW_DE | SW_ZE)))
         return true;
-    f->status &= (uint16_t) ~(codes & SW_C1);
+    f->status &= (uint16_t) ~(codes & (SW_C1 | SW_C2));
     f->status |= (uint16_t)(status & (SW_FLAGS | SW_SF));
     if (status & SW_SF)
         f->status |= (uint16_t)(status & SW_C1);

@@ -128,8 +128,8 @@ static inline void x87_fill(struct fpu *f, uint32_t i, struct f80 value)
 
 /* What ends every instruction that is not a control instruction: notes where it is, and the flags
  * and, of `codes`, the condition codes of its `status`. False if an unmasked invalid, denormal or
- * division exception keeps it from changing operands: C1, if it is among `codes`, becomes what it
- * is for a stack fault, or 0 then, and the other codes stay. */
+ * division exception keeps it from changing operands: of `codes`, C1 and C2 become 0 then, but for
+ * the C1 of a stack fault. */
 bool x87_raise(struct cpu *c, const struct uop *u, uint32_t status, uint32_t codes);
 
 static inline bool x87_flags(struct cpu *c, const struct uop *u, uint32_t status, uint32_t codes)
@@ -144,11 +144,11 @@ static inline bool x87_flags(struct cpu *c, const struct uop *u, uint32_t status
     return true;
 }
 
-/* An operand is missing (SDM 1, 8.5.1.1); `codes`: condition codes that the masked response sets.
- * True: give that response. */
+/* An operand is missing (SDM 1, 8.5.1.1); `codes`: those that become 0. True: give the masked
+ * response. */
 static inline bool x87_underflow(struct cpu *c, const struct uop *u, uint32_t codes)
 {
-    return x87_flags(c, u, SW_IE | SW_SF | codes, SW_C1 | codes);
+    return x87_flags(c, u, SW_IE | SW_SF, codes);
 }
 
 /* Pushes, or does what is done when there is no room. */

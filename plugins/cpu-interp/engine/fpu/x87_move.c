@@ -208,7 +208,7 @@ X87_INLINE void to_register(struct cpu *c, const struct uop *u, bool pop)
 
     x87_wait(c, u);
     if (unlikely(!x87_filled(f, 0))) {
-        if (!x87_underflow(c, u, 0))
+        if (!x87_underflow(c, u, SW_C1))
             return;
         value = f80_indefinite();
     } else {
@@ -251,7 +251,7 @@ X87_WORK fxch(struct cpu *c, const struct uop *u)
 
     x87_wait(c, u);
     if (unlikely(!x87_filled(f, 0) || !x87_filled(f, u->d))) {
-        if (!x87_underflow(c, u, 0))
+        if (!x87_underflow(c, u, SW_C1))
             return;
         if (!x87_filled(f, 0))
             a = f80_indefinite();
@@ -275,7 +275,7 @@ X87_WORK fcmov(struct cpu *c, const struct uop *u)
 
     x87_wait(c, u);
     if (unlikely(!x87_filled(f, 0) || !x87_filled(f, u->d))) {
-        if (x87_underflow(c, u, 0))
+        if (x87_underflow(c, u, SW_C1))
             x87_fill(f, 0, f80_indefinite());
         return;
     }
@@ -297,7 +297,7 @@ X87_INLINE void sign(struct cpu *c, const struct uop *u, uint32_t keep, uint32_t
 
         (void)x87_flags(c, u, 0, SW_C1);
         a->sign_exponent = (uint16_t)((a->sign_exponent & keep) ^ flip);
-    } else if (x87_underflow(c, u, 0)) {
+    } else if (x87_underflow(c, u, SW_C1)) {
         x87_fill(f, 0, f80_indefinite());
     }
 }
