@@ -170,11 +170,12 @@ HANDLER(op_jmp_any)
 
 HANDLER(op_indirect_call_any)
 {
-    uint64_t rip = get_rm(c, u, u->osize);
+    uint32_t bytes = u->osize;
+    uint64_t rip = get_rm(c, u, bytes);
 
-    probe_write(c, u, stack_at(c, u, -(int64_t)u->osize, u->osize, ACCESS_WRITE), u->osize);
+    store(c, u, stack_at(c, u, -(int64_t)bytes, bytes, ACCESS_WRITE), uop_next_rip(c, u), bytes);
     check_target(c, u, rip);
-    push_any(c, u, uop_next_rip(c, u), u->osize);
+    stack_set(c, c->reg[RSP] - bytes);
     CHAIN_JUMP(c, rip);
 }
 
