@@ -188,19 +188,26 @@ static void find_live(struct builder *b, uint32_t count)
     }
 }
 
+static void clear(struct uop *u, uint16_t at)
+{
+    memset(u, 0, sizeof(*u));
+    u->base = REG_ZERO;
+    u->index = REG_ZERO;
+    u->at = at;
+}
+
 /* Asks the groups that know the mnemonic, each with a fresh uop. */
 static bool emit_one(struct emit *e)
 {
     const struct insn *i = e->insn;
     emit_fn *const *emit = e->cpu->engine->emitters->by_mnemonic[i->mnemonic];
-    const struct uop fresh = *e->uop;
 
     if (!cpu_has(e->cpu, (enum feature)i->feature))
         return false;
     for (uint32_t k = 0; k < EMITTERS && emit[k]; k++) {
         if (emit[k](e))
             return true;
-        *e->uop = fresh;
+        clear(e->uop, e->uop->at);
         e->ends = false;
         e->fused = false;
     }
@@ -211,8 +218,11 @@ static struct uop *add(struct builder *b, op_fn *fn, uint32_t at)
 {
     struct uop *u = &b->uops[b->count++];
 
-    clear(u, (uint16_t)at);
+    memset(u, 0, sizeof(*u));
     u->fn = fn;
+    u->base = REG_ZERO;
+    u->index = REG_ZERO;
+    u->at = (uint16_t)at;
     return u;
 }
 
