@@ -390,12 +390,11 @@ HANDLER(op_cmpxchg_r)
 {
     uint64_t old = get_reg(c, u->d, u->osize), a = get_reg(c, RAX, u->osize);
 
-    if (old == a) {
+    /* A destination that stays as it is keeps its upper half too. */
+    if (old == a)
         set_reg(c, u->d, u->osize, get_reg(c, u->s, u->osize));
-    } else {
-        set_reg(c, u->d, u->osize, old); /* 32 bits: the upper half becomes 0 */
+    else
         set_reg(c, RAX, u->osize, old);
-    }
     flags_lazy(c, CC_SUB + size_log(u->osize), (a - old) & size_mask(u->osize), old);
     NEXT(c, u);
 }
