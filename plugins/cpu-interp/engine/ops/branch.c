@@ -27,6 +27,16 @@ INLINE void check_target(struct cpu *c, const struct uop *u, uint64_t rip)
         raise_error(c, u, EXC_GP, 0);
 }
 
+/* As check_target(), of a CALL: in 64-bit mode the return address is written first, as its
+ * operation in SDM 2 says, and stays there. */
+INLINE void check_call(struct cpu *c, const struct uop *u, uint64_t rip, uint32_t bytes)
+{
+    if (cpu_64bit(c) && unlikely(!canonical(rip)))
+        store(c, u, stack_at(c, u, -(int64_t)bytes, bytes, ACCESS_WRITE), uop_next_rip(c, u),
+              bytes);
+    check_target(c, u, rip);
+}
+
 /* As chain_branch(), for a displacement from the block's start that is not in imm. */
 INLINE const struct uop *take(struct cpu *c, const struct uop *u, int32_t delta)
 {
@@ -121,7 +131,7 @@ HANDLER(op_call_any)
 {
     uint64_t rip = target_any(c, u);
 
-    check_target(c, u, rip);
+    check_call(c, u, rip, u->s);
     push_any(c, u, uop_next_rip(c, u), u->s);
     CHAIN_JUMP(c, rip);
 }
@@ -141,11 +151,11 @@ HANDLER(op_call_any)
     {                                                                                              \
         uint64_t rip = target, la = c->reg[RSP] - 8;                                               \
                                                                                                    \
-        if (unlikely(!canonical(rip)))                                                             \
-            raise_error(c, u, EXC_GP, 0);                                                          \
         if (unlikely(!canonical(la)))                                                              \
             raise_bad_address(c, u, SEG_SS);                                                       \
         st64(c, u, la, uop_next_rip(c, u));                                                        \
+        if (unlikely(!canonical(rip)))                                                             \
+            raise_error(c, u, EXC_GP, 0);                                                          \
         c->reg[RSP] = la;                                                                          \
         CHAIN_JUMP(c, rip);                                                                        \
     }
@@ -164,7 +174,7 @@ HANDLER(op_indirect_call_any)
 {
     uint64_t rip = get_rm(c, u, u->osize);
 
-    check_target(c, u, rip);
+    check_call(c, u, rip, u->osize);
     push_any(c, u, uop_next_rip(c, u), u->osize);
     CHAIN_JUMP(c, rip);
 }
