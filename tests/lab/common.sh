@@ -8,8 +8,8 @@
 
 export BACKPLANE_PLUGIN_PATH="${build:?}/plugins"
 program=$build/bin/backplane
-# The processor is an emulated one and the machine under it shared: waits are for hangs only.
-patience=200
+# Seconds of silence. The processor is an emulated one and the machine under it shared: waits are for hangs only.
+patience=120
 cmdline='console=ttyS0 panic=-1'
 
 # console [-p] PROGRAM ARGUMENT...: runs the program with the console script on standard input.
