@@ -18,7 +18,7 @@
 # QEMU's own words are in DIR/qemu.log. After a boot DIR/result.log holds what was written to /dev/ttyS1 in the lab.
 
 : "${backplane_root:?}"
-lab_stands_still=260 # seconds; longer than any wait of a case
+lab_stands_still=650 # seconds; longer than any case may be silent
 
 lab_new() {
     local dir=$1 kernel module
