@@ -218,8 +218,11 @@ static struct uop *add(struct builder *b, op_fn *fn, uint32_t at)
 {
     struct uop *u = &b->uops[b->count++];
 
-    clear(u, (uint16_t)at);
+    memset(u, 0, sizeof(*u));
     u->fn = fn;
+    u->base = REG_ZERO;
+    u->index = REG_ZERO;
+    u->at = (uint16_t)at;
     return u;
 }
 

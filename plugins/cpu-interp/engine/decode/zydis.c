@@ -194,6 +194,17 @@ static void convert_operand(const ZydisDecodedOperand *z, uint32_t mode, struct 
     }
 }
 
+/* A SIB byte without base (SDM 2, table 2-3: base 5 with mod 0) has none whatever REX.B says. Zydis
+ * 4.0 takes it for R13 without a displacement if there is a prefix 67h too. */
+static void forget_base(const ZydisDecodedInstruction *z, struct operand *o)
+{
+    if (z->attributes & ZYDIS_ATTRIB_HAS_SIB && z->raw.modrm.mod == 0 && z->raw.sib.base == 5 &&
+        o->base == R13) {
+        o->base = REG_ZERO;
+        o->disp = z->raw.disp.value;
+    }
+}
+
 /* ---- the whole ------------------------------------------------------------------------------ */
 
 static void decoder_init(uint32_t mode, ZydisDecoder *d)
@@ -333,6 +344,8 @@ int insn_decode(const uint8_t *bytes, uint32_t available, uint32_t mode, struct 
             i->memory = true;
         if (k < z.operand_count_visible && k < INSN_OPERANDS) {
             convert_operand(&operands[k], mode, &i->op[k]);
+            if (i->op[k].kind == OPERAND_MEM)
+                forget_base(&z, &i->op[k]);
             i->count++;
         }
     }

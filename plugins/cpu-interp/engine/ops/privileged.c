@@ -140,11 +140,13 @@ struct stack stack_present(const struct cpu *c, uint32_t ext)
         .ss = c->seg[SEG_SS], .sp = c->reg[RSP] & mask, .mask = mask, .error = ext};
 }
 
-/* Are `size` bytes at `offset` within the segment's limit (SDM 3, 5.3)? */
+/* Is the segment usable, and are `size` bytes at `offset` within its limit (SDM 3, 5.3)? */
 static bool segment_holds(const struct segment *s, uint64_t offset, uint32_t size)
 {
     uint64_t last = offset + size - 1;
 
+    if ((s->attributes & SEG_P) == 0)
+        return false;
     if ((s->attributes & (SEG_CODE | SEG_DOWN)) == SEG_DOWN)
         return offset > s->limit && last <= (s->attributes & SEG_DB ? UINT32_MAX : UINT16_MAX);
     return last <= s->limit;
