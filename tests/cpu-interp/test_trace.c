@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,11 +31,13 @@
 #define EVERYTHING (TRACE_INSN | TRACE_INT | TRACE_MMIO | TRACE_PIO | TRACE_MSR)
 #define EVENTS (EVERYTHING & ~TRACE_INSN)
 
+#define TEXT_BYTES (1u << 18)
+
 struct fixture {
     struct bench *bench;
     struct trace *trace;
-    char path[64];
-    char text[65536]; /* of the trace, read back */
+    char path[64], packed_path[64];
+    char text[TEXT_BYTES]; /* of the trace, read back */
     char why[200];
 };
 
@@ -46,11 +49,11 @@ static int setup(void **state)
     assert_non_null(f);
     signal(SIGPIPE, SIG_IGN);
     f->bench = bench_create(2);
-    snprintf(f->path, sizeof(f->path), "/tmp/trace-test-XXXXXX.zst");
-    fd = mkstemps(f->path, 4);
+    snprintf(f->path, sizeof(f->path), "/tmp/trace-test-XXXXXX");
+    fd = mkstemp(f->path);
     assert_true(fd >= 0);
     close(fd);
-    f->path[strlen(f->path) - 4] = 0; /* plain, until a test wants it compressed */
+    snprintf(f->packed_path, sizeof(f->packed_path), "%.50s.zst", f->path);
     *state = f;
     return 0;
 }
@@ -62,8 +65,7 @@ static int teardown(void **state)
     trace_destroy(f->trace);
     bench_destroy(f->bench);
     unlink(f->path);
-    strcat(f->path, ".zst");
-    unlink(f->path);
+    unlink(f->packed_path);
     free(f);
     return 0;
 }
@@ -339,26 +341,69 @@ static void repeated_instruction_is_one_line_while_nothing_interrupts_it(void **
                                                  "insn 0 2 64/0 0000000000008002 f4 hlt\n");
 }
 
+/* ---- several vCPUs -------------------------------------------------------------------------- */
+
+#define ROUNDS 500u
+
+static void *run_second(void *state)
+{
+    struct fixture *f = state;
+
+    bench_go(f->bench, 1, BENCH_CODE + BENCH_SECOND);
+    return NULL;
+}
+
+static void lines_of_two_vcpus_do_not_mix(void **state)
+{
+    /* mov ecx, ROUNDS; dec ecx; jnz -4; hlt */
+    static const uint8_t code[] = {0xb9, ROUNDS & 0xff, ROUNDS >> 8, 0,    0,
+                                   0xff, 0xc9,          0x75,        0xfc, 0xf4};
+    struct fixture *f = *state;
+    uint32_t lines[2] = {0, 0};
+    pthread_t second;
+
+    assert_int_equal(open_trace(f, (struct trace_config){.kinds = TRACE_INSN}), 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        bench_mode(f->bench, i, BENCH_LONG);
+        bench_write(f->bench, BENCH_CODE + i * BENCH_SECOND, code, sizeof(code));
+    }
+    assert_int_equal(pthread_create(&second, NULL, run_second, f), 0);
+    assert_int_equal(bench_go(f->bench, 0, BENCH_CODE), BENCH_STOPPED);
+    pthread_join(second, NULL);
+    close_trace(f, f->path);
+    for (const char *line = f->text; *line; line = strchr(line, '\n') + 1) {
+        uint32_t vcpu;
+        unsigned long long rip;
+
+        assert_int_equal(sscanf(line, "insn %u %*u 64/0 %llx ", &vcpu, &rip), 2);
+        assert_true(vcpu < 2);
+        assert_int_equal(rip & ~0xfull, BENCH_CODE + vcpu * BENCH_SECOND);
+        lines[vcpu]++;
+    }
+    assert_int_equal(lines[0], 2 * ROUNDS + 2);
+    assert_int_equal(lines[1], 2 * ROUNDS + 2);
+}
+
 /* ---- outputs -------------------------------------------------------------------------------- */
 
 static void compressed_trace_is_the_same_text(void **state)
 {
-    static char plain[65536], packed[65536];
+    static char plain[TEXT_BYTES], packed[TEXT_BYTES];
     struct fixture *f = *state;
     FILE *file;
     size_t n;
 
     assert_int_equal(open_trace(f, (struct trace_config){.kinds = EVERYTHING}), 0);
     run_program(f);
-    strcpy(plain, close_trace(f, f->path));
+    close_trace(f, f->path);
+    memcpy(plain, f->text, sizeof(plain));
 
-    strcat(f->path, ".zst");
-    assert_int_equal(open_trace(f, (struct trace_config){.kinds = EVERYTHING}), 0);
+    assert_int_equal(
+        open_trace(f, (struct trace_config){.kinds = EVERYTHING, .path = f->packed_path}), 0);
     run_program(f);
     trace_destroy(f->trace);
     f->trace = NULL;
-    file = fopen(f->path, "r");
-    f->path[strlen(f->path) - 4] = 0;
+    file = fopen(f->packed_path, "r");
     assert_non_null(file);
     n = fread(packed, 1, sizeof(packed), file);
     fclose(file);
@@ -447,6 +492,7 @@ int main(void)
         TEST(refused_msr_is_marked),
         TEST(real_mode_has_linear_addresses),
         TEST(repeated_instruction_is_one_line_while_nothing_interrupts_it),
+        TEST(lines_of_two_vcpus_do_not_mix),
         TEST(compressed_trace_is_the_same_text),
         TEST(bad_path_is_told),
         TEST(full_disk_ends_the_trace_and_not_the_guest),
