@@ -126,6 +126,14 @@ HANDLER(op_call_any)
     CHAIN_JUMP(c, rip);
 }
 
+/* The target of a call is looked at when the return address has been pushed: what is wrong with the
+ * stack comes first, and the address is in memory, though RSP stays. So AMD's processors. */
+static __attribute__((noinline)) void bad_call(struct cpu *c, const struct uop *u, uint64_t la)
+{
+    st64(c, u, la, uop_next_rip(c, u));
+    raise_error(c, u, EXC_GP, 0);
+}
+
 /* ---- indirect ------------------------------------------------------------------------------- */
 
 #define DEFINE_INDIRECT(form, target)                                                              \
@@ -141,10 +149,10 @@ HANDLER(op_call_any)
     {                                                                                              \
         uint64_t rip = target, la = c->reg[RSP] - 8;                                               \
                                                                                                    \
-        if (unlikely(!canonical(rip)))                                                             \
-            raise_error(c, u, EXC_GP, 0);                                                          \
         if (unlikely(!canonical(la)))                                                              \
             raise_bad_address(c, u, SEG_SS);                                                       \
+        if (unlikely(!canonical(rip)))                                                             \
+            bad_call(c, u, la);                                                                    \
         st64(c, u, la, uop_next_rip(c, u));                                                        \
         c->reg[RSP] = la;                                                                          \
         CHAIN_JUMP(c, rip);                                                                        \
@@ -162,10 +170,12 @@ HANDLER(op_jmp_any)
 
 HANDLER(op_indirect_call_any)
 {
-    uint64_t rip = get_rm(c, u, u->osize);
+    uint32_t bytes = u->osize;
+    uint64_t rip = get_rm(c, u, bytes);
 
+    store(c, u, stack_at(c, u, -(int64_t)bytes, bytes, ACCESS_WRITE), uop_next_rip(c, u), bytes);
     check_target(c, u, rip);
-    push_any(c, u, uop_next_rip(c, u), u->osize);
+    stack_set(c, c->reg[RSP] - bytes);
     CHAIN_JUMP(c, rip);
 }
 
