@@ -218,12 +218,13 @@ static int run_sequences(struct oracle *x)
 {
     struct form **usable = calloc(x->forms.count, sizeof(struct form *));
     struct random r = {x->o.seed};
-    uint32_t n = 0, failed = 0;
+    uint32_t n = 0, failed = 0, most_failures = x->o.most_failures;
     uint64_t done = 0, straight = 0;
 
     if (!usable)
         return -ENOMEM;
     /* What single instructions show to be there, and to agree. */
+    x->o.most_failures = 0;
     for (uint32_t i = 0; i < x->forms.count; i++) {
         struct form *form = &x->forms.form[i];
         struct random own = {x->o.seed ^ hash(form->name)};
@@ -235,6 +236,7 @@ static int run_sequences(struct oracle *x)
             form->faulted < form->executed && form->executed)
             usable[n++] = form;
     }
+    x->o.most_failures = most_failures;
     printf("sequences of %" PRIu32 " out of %" PRIu32 " forms\n", x->o.sequence, n);
     x->end_ns = now_ns() + x->o.seconds * 1000000000ull;
     while (n && (x->o.count ? done < x->o.count : now_ns() < x->end_ns)) {

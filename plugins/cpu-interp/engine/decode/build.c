@@ -5,7 +5,7 @@
  *
  * Liveness goes backwards through the block: an instruction need not leave flags that the ones
  * after it overwrite before they are read. A branch and the end of a block read all; so does an
- * instruction that accesses memory, as the frame of its fault shows them.
+ * instruction that may fault, as the frame of its fault shows them.
  */
 #include "build.h"
 
@@ -183,7 +183,7 @@ static void find_live(struct builder *b, uint32_t count)
         const struct insn *i = &b->insns[k];
         b->live[k] = live;
         live = (live & ~i->flags_written) | i->flags_read;
-        if (i->branches || i->memory)
+        if (i->branches || i->faults)
             live = FLAGS_ARITHMETIC;
     }
 }

@@ -256,15 +256,15 @@ static const struct uop *op_control_read(struct cpu *c, const struct uop *u)
 /* ---- MOV to and from debug registers --------------------------------------------------------- */
 
 /* DR4 and DR5 are DR6 and DR7, or #UD with CR4.DE; DR7.GD makes every access #DB (SDM 3, 17.2).
- * The check of CPL comes before that of GD. */
+ * The check of CPL comes before both. */
 static uint8_t debug_number(struct cpu *c, const struct uop *u, uint8_t number)
 {
+    need_cpl0(c, u);
     if (number == 4 || number == 5) {
         if ((c->cr4 & CR4_DE) != 0)
             raise_exception(c, u, EXC_UD);
         number += 2;
     }
-    need_cpl0(c, u);
     if ((c->dr7 & DR7_GD) != 0) {
         c->pending_db |= DR6_BD;
         raise_exception(c, u, EXC_DB);

@@ -153,9 +153,10 @@ static __attribute__((noinline)) bool string_io(struct cpu *c, const struct uop 
 {
     uint64_t mask = address_mask(u);
 
+    /* Without rights not even no element may be moved. */
+    port_check(c, u, (uint16_t)c->reg[RDX], u->osize);
     if (u->x && (c->reg[RCX] & mask) == 0)
         return true;
-    port_check(c, u, (uint16_t)c->reg[RDX], u->osize);
     for (;;) {
         if (in)
             in_once(c, u);
