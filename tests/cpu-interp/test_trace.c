@@ -341,6 +341,20 @@ static void repeated_instruction_is_one_line_while_nothing_interrupts_it(void **
                                                  "insn 0 2 64/0 0000000000008002 f4 hlt\n");
 }
 
+static void every_round_of_a_loop_is_traced(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(open_trace(f, (struct trace_config){.kinds = TRACE_INSN}), 0);
+    bench_mode(f->bench, 0, BENCH_LONG);
+    f->bench->cpu[0]->reg[RCX] = 3;
+    /* dec ecx; jnz -4 */
+    assert_int_equal(BENCH_RUN(f->bench, 0xff, 0xc9, 0x75, 0xfc), BENCH_STOPPED);
+    close_trace(f, f->path);
+    assert_int_equal(count(f->text, " ffc9 dec ecx"), 3);
+    assert_int_equal(count(f->text, " 75fc jnz"), 3);
+}
+
 /* ---- several vCPUs -------------------------------------------------------------------------- */
 
 #define ROUNDS 500u
@@ -492,6 +506,7 @@ int main(void)
         TEST(refused_msr_is_marked),
         TEST(real_mode_has_linear_addresses),
         TEST(repeated_instruction_is_one_line_while_nothing_interrupts_it),
+        TEST(every_round_of_a_loop_is_traced),
         TEST(lines_of_two_vcpus_do_not_mix),
         TEST(compressed_trace_is_the_same_text),
         TEST(bad_path_is_told),

@@ -295,7 +295,8 @@ const struct uop *blocks_find(struct cpu *c)
             b = build(c, gpa, la);
         if (!b)
             return NULL;
-        if (!b->uncached) {
+        /* Nothing may chain to a block that is to be stepped: the run loop looks after each. */
+        if (!b->uncached && !(c->mode & MODE_STEP)) {
             j->key = c->rip ^ c->mode_key;
             j->block = b;
         }
