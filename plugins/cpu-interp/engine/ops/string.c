@@ -127,7 +127,8 @@ static uint64_t movs_run(struct cpu *c, const struct uop *u, uint64_t count)
     if (c->rflags & (FLAG_DF | FLAG_TF))
         return 0;
     from = run(c, u, source(c, u), ACCESS_READ, &from_bytes);
-    if (!from)
+    /* An element in two pages is read whole before the destination is looked at. */
+    if (!from || from_bytes < u->osize)
         return 0;
     to = run(c, u, destination(c, u, ACCESS_WRITE), ACCESS_WRITE, &to_bytes);
     if (!to)
