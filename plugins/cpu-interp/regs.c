@@ -164,7 +164,7 @@ static int fpu_get(struct vcpu *v, void *regs)
     fpu_image_get(c, to->area);
     bp_put_le64(to->area + XSAVE_LEGACY, XCR0_X87 | XCR0_SSE | XCR0_AVX);
     for (uint32_t i = 0; i < 16; i++)
-        memcpy(to->area + XSAVE_HEADER_END + i * 16, &c->v[i].u8[16], 16);
+        memcpy(to->area + XSAVE_HEADER_END + (size_t)i * 16, &c->v[i].u8[16], 16);
     to->length = XSAVE_HEADER_END + XSAVE_AVX_BYTES;
     return 0;
 }
@@ -188,7 +188,7 @@ static int fpu_set(struct vcpu *v, const void *regs)
     for (uint32_t i = 0; i < 16; i++) {
         memset(&c->v[i].u8[16], 0, 16);
         if (present & XCR0_AVX && from->length >= XSAVE_HEADER_END + XSAVE_AVX_BYTES)
-            memcpy(&c->v[i].u8[16], from->area + XSAVE_HEADER_END + i * 16, 16);
+            memcpy(&c->v[i].u8[16], from->area + XSAVE_HEADER_END + (size_t)i * 16, 16);
     }
     return 0;
 }
