@@ -41,7 +41,9 @@ static void gather_undefined(const struct forms *f, const struct test *t,
                              const struct outcome *native, struct undefined *u)
 {
     uint32_t at = 0, flags = 0;
-    bool linear = t->count == 1 || native->s.rip == CODE_AT + t->at + t->bytes + 1;
+    uint64_t start = CODE_AT + t->at;
+    /* Otherwise a branch has left it somewhere. */
+    bool linear = native->s.rip >= start && native->s.rip <= start + t->bytes + 1;
 
     memset(u, 0, sizeof(*u));
     for (uint32_t i = 0; i < t->count; i++) {
@@ -49,11 +51,11 @@ static void gather_undefined(const struct forms *f, const struct test *t,
         struct undefined one = {0};
         if (!forms_decode(f, t->code + at, t->bytes - at, &d))
             break;
-        at += d.insn.length;
-        if (t->count == 1 && native->s.rip == t->in.rip && native->vector != 3) {
-            undefined_fault(&d, u); /* else all is as before */
-            continue;
+        if (native->vector != 3 && native->s.rip == start + at) {
+            undefined_fault(&d, u); /* else all is as before it */
+            break;
         }
+        at += d.insn.length;
         undefined_after(&d, &t->in, &one);
         if (t->count > 1)
             one.flags = undefined_flags_ever(&d);

@@ -230,6 +230,15 @@ static bool source_zero(const struct decoded *d, const struct state *in)
     return (in->gpr[gpr_number(o)] & (o->size == 64 ? UINT64_MAX : (1ull << o->size) - 1)) == 0;
 }
 
+/* With 32-bit addresses a repetition of nothing may leave the upper halves of the pointers, or
+ * clear them as one element would: the host does so for those that are fast. */
+static void undefined_string(const struct decoded *d, const struct state *in, struct undefined *u)
+{
+    if (d->insn.meta.category == ZYDIS_CATEGORY_STRINGOP && d->insn.address_width == 32 &&
+        (uint32_t)in->gpr[1] == 0)
+        u->gpr |= 1u << 1 | 1u << 6 | 1u << 7;
+}
+
 void undefined_after(const struct decoded *d, const struct state *in, struct undefined *u)
 {
     size_t i = table_find(d->insn.mnemonic);
@@ -241,6 +250,7 @@ void undefined_after(const struct decoded *d, const struct state *in, struct und
     }
     if (d->insn.meta.isa_ext == ZYDIS_ISA_EXT_X87)
         undefined_x87(d, u);
+    undefined_string(d, in, u);
     switch (d->insn.mnemonic) {
     case ZYDIS_MNEMONIC_BSWAP:
         if (d->op[0].size == 16)
@@ -274,10 +284,13 @@ void undefined_fault(const struct decoded *d, struct undefined *u)
         u->memory = true;
         u->order = true;
         break;
-    case ZYDIS_MNEMONIC_FSTP: /* of 80 bits */
     case ZYDIS_MNEMONIC_MASKMOVDQU:
     case ZYDIS_MNEMONIC_VMASKMOVDQU:
     case ZYDIS_MNEMONIC_MASKMOVQ:
+        u->memory = true;
+        u->order = true;
+        break;
+    case ZYDIS_MNEMONIC_FSTP: /* of 80 bits */
     case ZYDIS_MNEMONIC_MOVBE:
         u->memory = true;
         u->address = 0xfff;
