@@ -40,7 +40,9 @@ static const struct bp_model interp_model = {
     .kind = BP_KIND_CPU,
     .id = "interp",
     .summary = "An x86-64 processor in software",
+    .props = interp_props,
     .prop_stride = sizeof(struct bp_prop),
+    .config_size = sizeof(struct interp_config),
     .cpu = &interp_ops,
 };
 

@@ -106,9 +106,6 @@ static inline uint32_t *memory_code_word(const struct memory_slot *s, uint64_t g
  * this vCPU: if a chunk that it touches has code, drops those blocks here, and on the other vCPUs
  * soon. The running block may be among them: it ends after the present instruction. [vcpu] */
 void smc_stored(struct cpu *c, uint64_t gpa, uint32_t bytes);
-/* Drops this vCPU's blocks that lie in `chunks` (bits as in a code word) of the page at `gpa`; at a
- * safe point. [vcpu] */
-void blocks_drop_chunks(struct cpu *c, uint64_t gpa, uint32_t chunks);
 
 /* ---- block/cache.c -------------------------------------------------------------------------- */
 
@@ -122,7 +119,9 @@ void jumps_flush(struct cpu *c);
 /* Delivers cpu.event, an exception that the instruction at cpu.rip raised or an interrupt between
  * instructions: pushes the frame and sets cpu.rip; what it raises itself becomes #DF or a triple
  * fault by the rules of SDM 3, table 6-5, for which the run loop calls it again. Leaves by
- * longjmp() then. [vcpu] */
+ * longjmp() then. A triple fault sets cpu.shutdown and returns: the processor is to stop. An
+ * exception, and an NMI or interrupt with `external` set, ends HLT and the interrupt shadow; an NMI
+ * sets nmi_masked. EXC_DB moves cpu.pending_db to DR6. [vcpu] */
 void event_deliver(struct cpu *c);
 
 /* ---- fpu/, simd/: the FXSAVE and XSAVE images, for register sets and instructions ---------- */

@@ -121,8 +121,6 @@ void engine_code_changed(struct engine *e, uint64_t gpa, uint64_t length)
 
     if (length == 0 || __builtin_add_overflow(gpa, length - 1, &last))
         return;
-    /* The writes stand before the look at the code words; see remote.h. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     pthread_mutex_lock(&r->lock);
     for (uint32_t i = 0; i < e->slot_count; i++) {
         const struct memory_slot *s = &e->slots[i];
@@ -132,13 +130,17 @@ void engine_code_changed(struct engine *e, uint64_t gpa, uint64_t length)
         if (from > to)
             continue;
         for (uint64_t page = from & PAGE_MASK; page <= to; page += PAGE_SIZE) {
-            uint32_t code = __atomic_load_n(memory_code_word(s, page), __ATOMIC_SEQ_CST);
+            /* Not a plain load: who marks code after us must see what was written before. */
+            uint32_t code = __atomic_fetch_or(memory_code_word(s, page), 0, __ATOMIC_SEQ_CST);
             uint32_t low = page < from ? (uint32_t)(from - page) >> 7 : 0;
             uint32_t high = to - page < PAGE_SIZE ? (uint32_t)(to - page) >> 7 : 31;
 
             code &= UINT32_MAX << low & UINT32_MAX >> (31 - high);
-            if (code)
+            if (code) {
+                /* The marks go first: see smc_stored(). */
+                __atomic_fetch_and(memory_code_word(s, page), ~code, __ATOMIC_SEQ_CST);
                 remote_queue_drop(r, page, code);
+            }
             if (page > UINT64_MAX - PAGE_SIZE)
                 break;
         }

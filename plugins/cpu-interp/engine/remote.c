@@ -4,7 +4,7 @@
  *
  * One lock and one condition for all vCPUs of a machine: requests are rare, about one a page of
  * code. Nobody sleeps while another vCPU could go on only after him: who waits is counted as
- * outside (remote_service) or serves what he can (remote_protect_code).
+ * outside (remote_service) or serves what he can (remote_mark_code).
  */
 #include "remote.h"
 
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block/cache.h"
 #include "mmu/tlb.h"
 
 int remote_create(struct engine *e)
@@ -183,16 +184,12 @@ static bool all_served(const struct remote *r, uint32_t self, uint64_t ticket)
     return true;
 }
 
-void remote_protect_code(struct cpu *c, uint64_t gpa)
+/* Has all other vCPUs drop their write tags for the page, and waits until they have. */
+static void protect_page(struct remote *r, struct cpu *c, uint64_t page)
 {
-    struct remote *r = c->engine->remote;
     struct remote_cpu *self = &r->cpu[c->index];
     uint64_t ticket;
 
-    gpa &= PAGE_MASK;
-    tlb_protect_code(c, gpa);
-    if (r->count == 1)
-        return;
     pthread_mutex_lock(&r->lock);
     ticket = ++r->ticket;
     for (uint32_t i = 0; i < r->count; i++) {
@@ -201,7 +198,7 @@ void remote_protect_code(struct cpu *c, uint64_t gpa)
         if (q == self)
             continue;
         if (q->protects < REMOTE_PROTECTS)
-            q->protect[q->protects++] = gpa;
+            q->protect[q->protects++] = page;
         else
             q->flush = 1;
         q->posted = ticket;
@@ -215,6 +212,21 @@ void remote_protect_code(struct cpu *c, uint64_t gpa)
             pthread_cond_wait(&r->changed, &r->lock);
     __atomic_fetch_sub(&r->waiters, 1, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&r->lock);
+}
+
+void remote_mark_code(struct cpu *c, uint32_t *word, uint32_t chunks, uint64_t gpa)
+{
+    struct remote *r = c->engine->remote;
+    uint64_t page = gpa & PAGE_MASK;
+    uint32_t before;
+
+    __atomic_fetch_add(&r->marking, 1, __ATOMIC_SEQ_CST);
+    before = __atomic_fetch_or(word, chunks, __ATOMIC_SEQ_CST);
+    if (!before)
+        tlb_protect_code(c, page);
+    if (r->count > 1 && (!before || __atomic_load_n(&r->marking, __ATOMIC_SEQ_CST) > 1))
+        protect_page(r, c, page);
+    __atomic_fetch_sub(&r->marking, 1, __ATOMIC_SEQ_CST);
 }
 
 /* Under the lock. */

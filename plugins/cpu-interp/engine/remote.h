@@ -12,11 +12,12 @@
  * waits for those only, and each does what was asked of it meanwhile before it is in `guest` again.
  * Requests:
  *
- *   - protect: "the page has code now". The caller has set the page's code word, calls
- *     remote_protect_code(), and reads the page's bytes only after it came back. Then no vCPU has a
- *     write tag for the page, nor a host pointer of one: all its later stores see the code word,
- *     and all its earlier ones have been done. While it waits the caller serves the same requests
- *     of others, so two may protect pages at once.
+ *   - protect: "the page has code now". remote_mark_code() sets bits of the page's code word; if it
+ *     was 0 it comes back only when no vCPU has a write tag for the page any more, nor a host
+ *     pointer of one: all their later stores see the code word, and all earlier ones have been
+ *     done. So what is read from the page then is what the marks stand for. While it waits the
+ *     caller serves the same requests of others: two may mark pages at once. If another vCPU is
+ *     just protecting some page, that it may be this one is reason enough to wait as well.
  *   - drop: "the bytes under these chunks have changed". Nobody waits: as on hardware, another
  *     processor sees changed code when it serializes, at the latest at its next safe point. The
  *     queue is bounded; when it is full, all blocks go.
@@ -65,6 +66,7 @@ struct remote {
     uint32_t stopping;      /* atomic; changes under the lock */
     uint32_t waiters;       /* atomic: threads that wait for a change of somebody's state */
     uint64_t ticket;
+    uint32_t marking; /* atomic: vCPUs in remote_mark_code() */
     uint32_t count;
     struct remote_cpu cpu[];
 };
@@ -80,9 +82,9 @@ void remote_leave(struct cpu *c);
 /* At a safe point, when PEND_REMOTE is set, which it clears. [vcpu] */
 void remote_service(struct cpu *c);
 
-/* As told above. `gpa`: anywhere in the page. The caller is in `guest`, at no safe point: its own
- * blocks stay as they are. [vcpu] */
-void remote_protect_code(struct cpu *c, uint64_t gpa);
+/* As told above: or's `chunks` into the code word of the page that `gpa` is in. The caller is in
+ * `guest`, at no safe point: its own blocks stay as they are. [vcpu] */
+void remote_mark_code(struct cpu *c, uint32_t *word, uint32_t chunks, uint64_t gpa);
 /* Has the blocks of `chunks` (bits as in a code word) of the page at `gpa` dropped on all vCPUs but
  * `except`, which may be NULL. [any] */
 void remote_drop_chunks(struct engine *e, const struct cpu *except, uint64_t gpa, uint32_t chunks);

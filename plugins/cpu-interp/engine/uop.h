@@ -72,7 +72,7 @@ static_assert(sizeof(struct uop) == 32, "two uops a cache line");
 #elif INTERP_TAIL
 #define DISPATCH(c, u) return (u)->fn((c), (u))
 #else
-#define DISPATCH(c, u) return (u)
+#define DISPATCH(c, u) return (void)(c), (u)
 #endif
 
 /* Goes on with the next instruction of the block. */

@@ -10,6 +10,7 @@
 
 #include "../mmu/access.h"
 #include "../remote.h"
+#include "../trace.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -143,6 +144,8 @@ static void copy_code(struct cpu *c, struct memory_slot *slot, uint64_t gpa, uin
         memcpy(to, slot->host + (gpa - slot->gpa), bytes);
         return;
     }
+    if (unlikely(c->trace_events))
+        trace_at(c, NULL);
     for (uint32_t k = 0; k < bytes; k++)
         to[k] = (uint8_t)physical_read(c, gpa + k, 1);
 }
@@ -150,11 +153,7 @@ static void copy_code(struct cpu *c, struct memory_slot *slot, uint64_t gpa, uin
 /* Marks the chunks of [gpa, gpa + bytes) and takes all vCPUs the right to store there unseen. */
 static void mark_code(struct cpu *c, struct memory_slot *slot, uint64_t gpa, uint32_t bytes)
 {
-    uint32_t *word = memory_code_word(slot, gpa);
-    uint32_t before = __atomic_fetch_or(word, chunk_mask(gpa, bytes), __ATOMIC_SEQ_CST);
-
-    if (!before)
-        remote_protect_code(c, gpa & PAGE_MASK);
+    remote_mark_code(c, memory_code_word(slot, gpa), chunk_mask(gpa, bytes), gpa);
 }
 
 static bool unchanged(const struct memory_slot *slot, uint64_t gpa, const uint8_t *copy,
@@ -245,6 +244,9 @@ static struct block *build(struct cpu *c, uint64_t gpa, uint64_t la)
     for (;;) {
         if (read_source(c, la, &s))
             return NULL;
+        /* A page table may have been behind the bus, where memory is rearranged. */
+        s.slot = memory_slot_at(c->engine, gpa);
+        s.slot_second = memory_slot_at(c->engine, s.gpa_second);
         uint32_t bytes = p->builder.bytes;
         uint32_t first = bytes < s.first ? bytes : s.first;
         cached = s.slot && (bytes <= s.first || s.slot_second) && !c->single;
@@ -293,7 +295,8 @@ const struct uop *blocks_find(struct cpu *c)
             b = build(c, gpa, la);
         if (!b)
             return NULL;
-        if (!b->uncached) {
+        /* Nothing may chain to a block that is to be stepped: the run loop looks after each. */
+        if (!b->uncached && !(c->mode & MODE_STEP)) {
             j->key = c->rip ^ c->mode_key;
             j->block = b;
         }

@@ -8,6 +8,7 @@
  */
 #include "cache.h"
 
+#include "../mmu/tlb.h"
 #include "../remote.h"
 
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  *
  * Liveness goes backwards through the block: an instruction need not leave flags that the ones
  * after it overwrite before they are read. A branch and the end of a block read all; so does an
- * instruction that accesses memory, as the frame of its fault shows them.
+ * instruction that may fault, as the frame of its fault shows them.
  */
 #include "build.h"
 
@@ -18,8 +18,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#pragma weak emit_avx
+#pragma weak emit_avx2
+#pragma weak emit_fma
+#pragma weak emit_xsave
+
+/* A mnemonic may be in several groups: locked forms are atomic.c's, MOV is also that of control
+ * registers, JMP that of far ones, MOVSD that of a string and of SSE2. */
+#define EMITTERS 3u
+
 struct emit_table {
-    emit_fn *by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+    emit_fn *by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1][EMITTERS];
 };
 
 static const struct emit_entry *const groups[] = {
@@ -30,6 +39,19 @@ static const struct emit_entry *const groups[] = {
     emit_crypto, emit_avx,      emit_avx_move,  emit_avx2,      emit_fma,         emit_xsave,
 };
 
+static void add_emitter(struct emit_table *t, const struct emit_entry *e)
+{
+    emit_fn **at = t->by_mnemonic[e->mnemonic];
+
+    for (uint32_t k = 0; k < EMITTERS; k++) {
+        if (!at[k]) {
+            at[k] = e->emit;
+            return;
+        }
+    }
+    assert(!"a mnemonic is in more groups than EMITTERS");
+}
+
 const struct emit_table *emit_table_new(void)
 {
     struct emit_table *t = calloc(1, sizeof(*t));
@@ -38,7 +60,7 @@ const struct emit_table *emit_table_new(void)
         return NULL;
     for (size_t k = 0; k < sizeof(groups) / sizeof(groups[0]); k++)
         for (const struct emit_entry *e = groups[k]; e && e->emit; e++)
-            t->by_mnemonic[e->mnemonic] = e->emit;
+            add_emitter(t, e);
     return t;
 }
 
@@ -161,17 +183,35 @@ static void find_live(struct builder *b, uint32_t count)
         const struct insn *i = &b->insns[k];
         b->live[k] = live;
         live = (live & ~i->flags_written) | i->flags_read;
-        if (i->branches || i->memory)
+        if (i->branches || i->faults)
             live = FLAGS_ARITHMETIC;
     }
 }
 
+static void clear(struct uop *u, uint16_t at)
+{
+    memset(u, 0, sizeof(*u));
+    u->base = REG_ZERO;
+    u->index = REG_ZERO;
+    u->at = at;
+}
+
+/* Asks the groups that know the mnemonic, each with a fresh uop. */
 static bool emit_one(struct emit *e)
 {
     const struct insn *i = e->insn;
-    emit_fn *emit = e->cpu->engine->emitters->by_mnemonic[i->mnemonic];
+    emit_fn *const *emit = e->cpu->engine->emitters->by_mnemonic[i->mnemonic];
 
-    return emit && cpu_has(e->cpu, (enum feature)i->feature) && emit(e);
+    if (!cpu_has(e->cpu, (enum feature)i->feature))
+        return false;
+    for (uint32_t k = 0; k < EMITTERS && emit[k]; k++) {
+        if (emit[k](e))
+            return true;
+        clear(e->uop, e->uop->at);
+        e->ends = false;
+        e->fused = false;
+    }
+    return false;
 }
 
 static struct uop *add(struct builder *b, op_fn *fn, uint32_t at)

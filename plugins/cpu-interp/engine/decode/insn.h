@@ -61,7 +61,7 @@ struct insn {
     uint32_t flags_read, flags_written; /* of FLAGS_ARITHMETIC; undefined ones count as written */
     bool ends;        /* control goes elsewhere, always: nothing after it belongs to the block */
     bool branches;    /* it may go elsewhere: flags are read there */
-    bool memory;      /* it accesses memory, so it may fault */
+    bool faults;      /* it may: by memory, #DE, #XM, ... */
     uint16_t feature; /* FEATURE_* it belongs to: features.h */
 };
 

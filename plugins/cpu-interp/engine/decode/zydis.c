@@ -194,6 +194,17 @@ static void convert_operand(const ZydisDecodedOperand *z, uint32_t mode, struct 
     }
 }
 
+/* A SIB byte without base (SDM 2, table 2-3: base 5 with mod 0) has none whatever REX.B says. Zydis
+ * 4.0 takes it for R13 without a displacement if there is a prefix 67h too. */
+static void forget_base(const ZydisDecodedInstruction *z, struct operand *o)
+{
+    if (z->attributes & ZYDIS_ATTRIB_HAS_SIB && z->raw.modrm.mod == 0 && z->raw.sib.base == 5 &&
+        o->base == R13) {
+        o->base = REG_ZERO;
+        o->disp = z->raw.disp.value;
+    }
+}
+
 /* ---- the whole ------------------------------------------------------------------------------ */
 
 static void decoder_init(uint32_t mode, ZydisDecoder *d)
@@ -243,8 +254,70 @@ static void convert_flags(const ZydisDecodedInstruction *z, struct insn *i)
     }
 }
 
+/* By an operand: memory, or a register that is loaded with checks. */
+static bool may_fault(const ZydisDecodedOperand *o)
+{
+    if (o->type == ZYDIS_OPERAND_TYPE_REGISTER) {
+        ZydisRegisterClass class = ZydisRegisterGetClass(o->reg.value);
+        return class == ZYDIS_REGCLASS_SEGMENT || class == ZYDIS_REGCLASS_CONTROL ||
+               class == ZYDIS_REGCLASS_DEBUG;
+    }
+    return o->type == ZYDIS_OPERAND_TYPE_MEMORY && o->mem.type != ZYDIS_MEMOP_TYPE_AGEN;
+}
+
+/* Works on general registers and flags alone: no #NM, no #XM. */
+static bool integer(const ZydisDecodedInstruction *z)
+{
+    switch (z->meta.isa_ext) {
+    case ZYDIS_ISA_EXT_BASE:
+    case ZYDIS_ISA_EXT_LONGMODE:
+    case ZYDIS_ISA_EXT_BMI1:
+    case ZYDIS_ISA_EXT_BMI2:
+    case ZYDIS_ISA_EXT_LZCNT:
+    case ZYDIS_ISA_EXT_ADOX_ADCX:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* True for those that with registers alone cannot fault, whatever the registers hold. */
+static bool harmless(const ZydisDecodedInstruction *z)
+{
+    if (!integer(z))
+        return z->mnemonic == ZYDIS_MNEMONIC_POPCNT;
+    switch (z->meta.category) {
+    case ZYDIS_CATEGORY_BINARY:
+        return z->mnemonic != ZYDIS_MNEMONIC_DIV && z->mnemonic != ZYDIS_MNEMONIC_IDIV;
+    case ZYDIS_CATEGORY_FLAGOP:
+        return z->mnemonic != ZYDIS_MNEMONIC_CLI && z->mnemonic != ZYDIS_MNEMONIC_STI;
+    case ZYDIS_CATEGORY_MISC:
+        return z->mnemonic == ZYDIS_MNEMONIC_LEA;
+    case ZYDIS_CATEGORY_DATAXFER:
+    case ZYDIS_CATEGORY_LOGICAL:
+    case ZYDIS_CATEGORY_SHIFT:
+    case ZYDIS_CATEGORY_ROTATE:
+    case ZYDIS_CATEGORY_BITBYTE:
+    case ZYDIS_CATEGORY_CMOV:
+    case ZYDIS_CATEGORY_CONVERT:
+    case ZYDIS_CATEGORY_SETCC:
+    case ZYDIS_CATEGORY_SEMAPHORE:
+    case ZYDIS_CATEGORY_NOP:
+    case ZYDIS_CATEGORY_WIDENOP:
+    case ZYDIS_CATEGORY_BMI1:
+    case ZYDIS_CATEGORY_BMI2:
+    case ZYDIS_CATEGORY_LZCNT:
+    case ZYDIS_CATEGORY_ADOX_ADCX:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void convert_kind(const ZydisDecodedInstruction *z, struct insn *i)
 {
+    if (!harmless(z))
+        i->faults = true;
     switch (z->meta.category) {
     case ZYDIS_CATEGORY_UNCOND_BR:
     case ZYDIS_CATEGORY_CALL:
@@ -328,11 +401,12 @@ int insn_decode(const uint8_t *bytes, uint32_t available, uint32_t mode, struct 
     i->feature =
         z.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY || i->vex ? feature_of(&z) : FEATURE_ABSENT;
     for (uint32_t k = 0; k < z.operand_count; k++) {
-        if (operands[k].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-            operands[k].mem.type != ZYDIS_MEMOP_TYPE_AGEN)
-            i->memory = true;
+        if (may_fault(&operands[k]))
+            i->faults = true;
         if (k < z.operand_count_visible && k < INSN_OPERANDS) {
             convert_operand(&operands[k], mode, &i->op[k]);
+            if (i->op[k].kind == OPERAND_MEM)
+                forget_base(&z, &i->op[k]);
             i->count++;
         }
     }

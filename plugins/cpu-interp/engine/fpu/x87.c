@@ -10,7 +10,7 @@
 #include <Zydis/Mnemonic.h>
 
 /* SDM 1, 8.6 and 8.7: the exception is pending from now on, and the pointers say whose it is. */
-bool x87_raise(struct cpu *c, const struct uop *u, uint32_t status)
+bool x87_raise(struct cpu *c, const struct uop *u, uint32_t status, uint32_t codes)
 {
     struct fpu *f = &c->fpu;
     uint32_t raised = status & ~(uint32_t)f->control & SW_FLAGS;
@@ -23,7 +23,7 @@ bool x87_raise(struct cpu *c, const struct uop *u, uint32_t status)
     f->status |= SW_ES | SW_B;
     if (!(raised & (SW_IE | SW_DE | SW_ZE)))
         return true;
-    f->status &= (uint16_t)~SW_C1;
+    f->status &= (uint16_t) ~(codes & (SW_C1 | SW_C2));
     f->status |= (uint16_t)(status & (SW_FLAGS | SW_SF));
     if (status & SW_SF)
         f->status |= (uint16_t)(status & SW_C1);

@@ -128,9 +128,9 @@ static inline void x87_fill(struct fpu *f, uint32_t i, struct f80 value)
 
 /* What ends every instruction that is not a control instruction: notes where it is, and the flags
  * and, of `codes`, the condition codes of its `status`. False if an unmasked invalid, denormal or
- * division exception keeps it from changing operands: C1 becomes what it is for a stack fault, or 0
- * then, and the other codes stay. */
-bool x87_raise(struct cpu *c, const struct uop *u, uint32_t status);
+ * division exception keeps it from changing operands: of `codes`, C1 and C2 become 0 then, but for
+ * the C1 of a stack fault. */
+bool x87_raise(struct cpu *c, const struct uop *u, uint32_t status, uint32_t codes);
 
 static inline bool x87_flags(struct cpu *c, const struct uop *u, uint32_t status, uint32_t codes)
 {
@@ -138,17 +138,17 @@ static inline bool x87_flags(struct cpu *c, const struct uop *u, uint32_t status
 
     f->ip = uop_rip(c, u);
     f->cs = c->seg[SEG_CS].selector;
-    if (unlikely(status & ~(uint32_t)f->control & SW_FLAGS) && !x87_raise(c, u, status))
+    if (unlikely(status & ~(uint32_t)f->control & SW_FLAGS) && !x87_raise(c, u, status, codes))
         return false;
     f->status = (uint16_t)((f->status & ~codes) | (status & (SW_FLAGS | SW_SF | codes)));
     return true;
 }
 
-/* An operand is missing (SDM 1, 8.5.1.1); `codes`: condition codes that the masked response sets.
- * True: give that response. */
+/* An operand is missing (SDM 1, 8.5.1.1); `codes`: those that become 0. True: give the masked
+ * response. */
 static inline bool x87_underflow(struct cpu *c, const struct uop *u, uint32_t codes)
 {
-    return x87_flags(c, u, SW_IE | SW_SF | codes, SW_C1 | codes);
+    return x87_flags(c, u, SW_IE | SW_SF, codes);
 }
 
 /* Pushes, or does what is done when there is no room. */
@@ -156,11 +156,12 @@ static inline void x87_push(struct cpu *c, const struct uop *u, struct f80 value
 {
     struct fpu *f = &c->fpu;
 
-    if (unlikely(x87_filled(f, 7))) {
+    if (unlikely(x87_filled(f, 7)) && !(status & SW_SF)) {
         status = SW_IE | SW_SF | SW_C1;
         value = f80_indefinite();
     }
-    if (likely(x87_flags(c, u, status, SW_C1))) {
+    /* A denormal is loaded even if that exception is unmasked. */
+    if (likely(x87_flags(c, u, status, SW_C1)) || !(status & ~(uint32_t)f->control & SW_IE)) {
         f->top = (f->top - 1) & 7;
         x87_fill(f, 0, value);
     }

@@ -25,7 +25,7 @@ X87_INLINE void registers(struct cpu *c, const struct uop *u, with_f80 *fn, bool
             return;
         x87_fill(f, to, out.value);
     } else {
-        if (!x87_underflow(c, u, 0))
+        if (!x87_underflow(c, u, SW_C1))
             return;
         x87_fill(f, to, f80_indefinite());
     }
@@ -42,7 +42,7 @@ X87_INLINE void finish(struct cpu *c, const struct uop *u, struct f80_out out)
 
 static __attribute__((noinline)) void missing(struct cpu *c, const struct uop *u)
 {
-    if (x87_underflow(c, u, 0))
+    if (x87_underflow(c, u, SW_C1))
         x87_fill(&c->fpu, 0, f80_indefinite());
 }
 

@@ -3,8 +3,8 @@
  * fpu/x87_compare.c - FCOM, FUCOM, FCOMI, FUCOMI and FICOM with their popping forms, FTST and
  * FXAM.
  *
- * SDM 1, 8.3.6 and tables 8-6 to 8-8. An unmasked invalid operation leaves the condition codes, or
- * EFLAGS, alone.
+ * SDM 1, 8.3.6 and tables 8-6 to 8-8. An unmasked exception keeps them from popping only:
+ * processors set the condition codes all the same.
  */
 #include "x87.h"
 
@@ -24,7 +24,8 @@ X87_INLINE void pops(struct cpu *c, uint32_t count)
 /* `status` of a comparison, or of its stack fault. */
 X87_INLINE void finish(struct cpu *c, const struct uop *u, uint32_t status, uint32_t count)
 {
-    if (likely(x87_flags(c, u, status, CODES)))
+    c->fpu.status = (uint16_t)((c->fpu.status & ~UNORDERED) | (status & UNORDERED));
+    if (likely(x87_flags(c, u, status, SW_C1)))
         pops(c, count);
 }
 
@@ -58,10 +59,9 @@ X87_INLINE void to_eflags(struct cpu *c, const struct uop *u, compare *fn, bool 
         status = fn(x87_st(f, 0), x87_st(f, u->d), f->control).status;
     else
         status = missing();
-    if (unlikely(!x87_flags(c, u, status & ~UNORDERED, SW_C1)))
-        return;
     flags_set(c, status >> 8 & (FLAG_ZF | FLAG_PF | FLAG_CF));
-    if (pop)
+    /* C1 stays, but for a stack fault. */
+    if (likely(x87_flags(c, u, status & ~UNORDERED, status & SW_SF ? SW_C1 : 0)) && pop)
         x87_pop(f);
 }
 

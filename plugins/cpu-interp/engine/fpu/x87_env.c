@@ -4,7 +4,8 @@
  * EMMS, LDMXCSR and STMXCSR.
  *
  * After the Intel SDM 1, 8.1.8 to 8.1.10 (formats in figures 8-9 to 8-12) and 8.3.11, and SDM 2.
- * None of these notes FIP. Those whose name begins with FN do not wait for a pending exception.
+ * None of these but FNOP notes FIP. Those whose name begins with FN do not wait for a pending
+ * exception.
  */
 #include "x87.h"
 
@@ -267,10 +268,11 @@ static __attribute__((noinline)) void fnclex(struct cpu *c, const struct uop *u)
     c->fpu.status &= SW_CC;
 }
 
-/* FNOP waits; what was FENI, FDISI and FSETPM does nothing else than ask for the FPU. */
+/* FNOP waits and notes FIP; what was FENI, FDISI and FSETPM only asks for the FPU. */
 static __attribute__((noinline)) void fnop(struct cpu *c, const struct uop *u)
 {
     x87_wait(c, u);
+    (void)x87_flags(c, u, 0, 0);
 }
 
 static __attribute__((noinline)) void nop_of_8087(struct cpu *c, const struct uop *u)

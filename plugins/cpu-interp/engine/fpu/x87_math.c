@@ -23,7 +23,7 @@ X87_INLINE void one(struct cpu *c, const struct uop *u, unary *fn, uint32_t code
         /* Out of range, the value is the old one. */
         if (x87_flags(c, u, out.status, codes))
             x87_fill(f, 0, out.value);
-    } else if (x87_underflow(c, u, 0)) {
+    } else if (x87_underflow(c, u, codes & (SW_C1 | SW_C2))) {
         x87_fill(f, 0, f80_indefinite());
     }
 }
@@ -38,11 +38,14 @@ X87_INLINE void two(struct cpu *c, const struct uop *u, binary *fn, uint32_t cod
     if (likely(x87_filled(f, 0) && x87_filled(f, 1))) {
         struct f80_out out = fn(x87_st(f, 0), x87_st(f, 1), f->control);
 
+        /* C0 and C3 say nothing of a NaN, and stay. */
+        if ((out.value.sign_exponent & F80_EXPONENT) == F80_EXPONENT)
+            codes &= SW_C1 | SW_C2;
         if (!x87_flags(c, u, out.status, codes))
             return;
         x87_fill(f, to, out.value);
     } else {
-        if (!x87_underflow(c, u, 0))
+        if (!x87_underflow(c, u, codes & (SW_C1 | SW_C2)))
             return;
         x87_fill(f, to, f80_indefinite());
     }

@@ -208,7 +208,7 @@ X87_INLINE void to_register(struct cpu *c, const struct uop *u, bool pop)
 
     x87_wait(c, u);
     if (unlikely(!x87_filled(f, 0))) {
-        if (!x87_underflow(c, u, 0))
+        if (!x87_underflow(c, u, SW_C1))
             return;
         value = f80_indefinite();
     } else {
@@ -231,6 +231,19 @@ X87_WORK fstp_st(struct cpu *c, const struct uop *u)
 }
 X87_HANDLER(fstp_st)
 
+/* D9 D8: FSTP that does not mind an empty register, and only pops then. */
+X87_WORK fstpnce(struct cpu *c, const struct uop *u)
+{
+    struct fpu *f = &c->fpu;
+
+    x87_wait(c, u);
+    (void)x87_flags(c, u, 0, SW_C1);
+    if (x87_filled(f, 0))
+        x87_fill(f, u->d, *x87_st(f, 0));
+    x87_pop(f);
+}
+X87_HANDLER(fstpnce)
+
 X87_WORK fxch(struct cpu *c, const struct uop *u)
 {
     struct fpu *f = &c->fpu;
@@ -238,7 +251,7 @@ X87_WORK fxch(struct cpu *c, const struct uop *u)
 
     x87_wait(c, u);
     if (unlikely(!x87_filled(f, 0) || !x87_filled(f, u->d))) {
-        if (!x87_underflow(c, u, 0))
+        if (!x87_underflow(c, u, SW_C1))
             return;
         if (!x87_filled(f, 0))
             a = f80_indefinite();
@@ -262,12 +275,12 @@ X87_WORK fcmov(struct cpu *c, const struct uop *u)
 
     x87_wait(c, u);
     if (unlikely(!x87_filled(f, 0) || !x87_filled(f, u->d))) {
-        if (x87_underflow(c, u, 0))
+        if (x87_underflow(c, u, SW_C1))
             x87_fill(f, 0, f80_indefinite());
         return;
     }
     met = flags_condition(c, condition[u->extra[X87_MODRM] >> 3 & 3] ^ (u->extra[X87_OPCODE] & 1u));
-    (void)x87_flags(c, u, 0, SW_C1);
+    (void)x87_flags(c, u, 0, 0);
     if (met)
         x87_fill(f, 0, *x87_st(f, u->d));
 }
@@ -284,7 +297,7 @@ X87_INLINE void sign(struct cpu *c, const struct uop *u, uint32_t keep, uint32_t
 
         (void)x87_flags(c, u, 0, SW_C1);
         a->sign_exponent = (uint16_t)((a->sign_exponent & keep) ^ flip);
-    } else if (x87_underflow(c, u, 0)) {
+    } else if (x87_underflow(c, u, SW_C1)) {
         x87_fill(f, 0, f80_indefinite());
     }
 }
@@ -306,7 +319,7 @@ X87_INLINE void release(struct cpu *c, const struct uop *u, bool pop)
     struct fpu *f = &c->fpu;
 
     x87_wait(c, u);
-    (void)x87_flags(c, u, 0, 0);
+    (void)x87_flags(c, u, 0, SW_C1);
     f->valid = (uint8_t)(f->valid & ~(1u << x87_at(f, u->d)));
     if (pop)
         x87_pop(f);
@@ -363,6 +376,7 @@ static op_fn *in_registers(uint8_t opcode, uint8_t modrm)
     case 0xddd0:
         return op_fst_st;
     case 0xd9d8:
+        return op_fstpnce;
     case 0xddd8:
     case 0xdfd0:
     case 0xdfd8:

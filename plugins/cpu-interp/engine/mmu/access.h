@@ -56,7 +56,7 @@ void probe_read(struct cpu *c, const struct uop *u, uint64_t la, uint32_t size);
 void *mem_rw_slow(struct cpu *c, const struct uop *u, uint64_t la, uint32_t size);
 /* A host pointer to what is contiguous RAM at `la` up to the page's end, *bytes, if it can be read
  * (ACCESS_READ) or plainly written (ACCESS_WRITE: no code there), for the string instructions; NULL
- * otherwise. Raises page faults. */
+ * otherwise. Raises page faults. No host pointer outlives an access to the bus: see remote.h. */
 void *mem_run(struct cpu *c, const struct uop *u, uint64_t la, uint32_t access, uint32_t *bytes);
 
 /* ---- loads and stores ----------------------------------------------------------------------- */

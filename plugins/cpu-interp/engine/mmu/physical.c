@@ -12,27 +12,47 @@
 
 #include "../engine.h"
 #include "../remote.h"
+#include "../trace.h"
 #include "tlb.h"
+
+/* An aligned access is one of the host's, whatever the compiler makes of the rest. */
+#define DEFINE_HOST(bits, type)                                                                    \
+    static uint64_t host_load##bits(const uint8_t *from)                                           \
+    {                                                                                              \
+        type value;                                                                                \
+        if (likely(((uintptr_t)from & (sizeof(type) - 1)) == 0))                                   \
+            return __atomic_load_n((const type *)(const void *)from, __ATOMIC_RELAXED);            \
+        memcpy(&value, from, sizeof(type));                                                        \
+        return value;                                                                              \
+    }                                                                                              \
+    static void host_store##bits(uint8_t *to, uint64_t wide)                                       \
+    {                                                                                              \
+        type value = (type)wide;                                                                   \
+        if (likely(((uintptr_t)to & (sizeof(type) - 1)) == 0))                                     \
+            __atomic_store_n((type *)(void *)to, value, __ATOMIC_RELAXED);                         \
+        else                                                                                       \
+            memcpy(to, &value, sizeof(type));                                                      \
+    }
+DEFINE_HOST(8, uint8_t)
+DEFINE_HOST(16, uint16_t)
+DEFINE_HOST(32, uint32_t)
+DEFINE_HOST(64, uint64_t)
+#undef DEFINE_HOST
 
 static uint64_t host_load(const uint8_t *from, uint32_t size)
 {
     uint64_t value = 0;
-    uint32_t v32;
-    uint16_t v16;
 
     switch (size) {
     case 8:
-        memcpy(&value, from, 8);
-        return value;
+        return host_load64(from);
     case 4:
-        memcpy(&v32, from, 4);
-        return v32;
+        return host_load32(from);
     case 2:
-        memcpy(&v16, from, 2);
-        return v16;
+        return host_load16(from);
     case 1:
-        return *from;
-    default:
+        return host_load8(from);
+    default: /* one part of what crosses pages */
         memcpy(&value, from, size);
         return value;
     }
@@ -40,21 +60,18 @@ static uint64_t host_load(const uint8_t *from, uint32_t size)
 
 static void host_store(uint8_t *to, uint64_t value, uint32_t size)
 {
-    uint32_t v32 = (uint32_t)value;
-    uint16_t v16 = (uint16_t)value;
-
     switch (size) {
     case 8:
-        memcpy(to, &value, 8);
+        host_store64(to, value);
         break;
     case 4:
-        memcpy(to, &v32, 4);
+        host_store32(to, value);
         break;
     case 2:
-        memcpy(to, &v16, 2);
+        host_store16(to, value);
         break;
     case 1:
-        *to = (uint8_t)value;
+        host_store8(to, value);
         break;
     default:
         memcpy(to, &value, size);
@@ -69,6 +86,8 @@ static uint64_t bus_read(struct cpu *c, uint64_t gpa, uint32_t size)
     remote_bus_enter(c);
     value = c->bus->mmio_read(c->handle, gpa, size);
     remote_bus_leave(c);
+    if (unlikely(c->trace_events))
+        trace_mmio(c, false, gpa, value, size);
     return value;
 }
 
@@ -77,25 +96,32 @@ static void bus_write(struct cpu *c, uint64_t gpa, uint64_t value, uint32_t size
     remote_bus_enter(c);
     c->bus->mmio_write(c->handle, gpa, value, size);
     remote_bus_leave(c);
+    if (unlikely(c->trace_events))
+        trace_mmio(c, true, gpa, value, size);
 }
 
 uint64_t device_read(struct cpu *c, uint64_t gpa, uint32_t size)
 {
     uint64_t value = 0;
 
-    if (mmu_is_apic(c, gpa) &&
-        c->chip->mmio_read(c->chip_self, c->index, (uint32_t)(gpa & ~PAGE_MASK), size, &value) == 0)
-        return value;
-    return bus_read(c, gpa, size);
+    if (!mmu_is_apic(c, gpa) ||
+        c->chip->mmio_read(c->chip_self, c->index, (uint32_t)(gpa & ~PAGE_MASK), size, &value) != 0)
+        return bus_read(c, gpa, size);
+    if (unlikely(c->trace_events))
+        trace_mmio(c, false, gpa, value, size);
+    return value;
 }
 
 void device_write(struct cpu *c, uint64_t gpa, uint64_t value, uint32_t size)
 {
-    if (mmu_is_apic(c, gpa) &&
-        c->chip->mmio_write(c->chip_self, c->index, (uint32_t)(gpa & ~PAGE_MASK), size, value) == 0)
-        c->engine->user.deadline_changed(c->engine->user.context, c);
-    else
+    if (!mmu_is_apic(c, gpa) ||
+        c->chip->mmio_write(c->chip_self, c->index, (uint32_t)(gpa & ~PAGE_MASK), size, value)) {
         bus_write(c, gpa, value, size);
+        return;
+    }
+    if (unlikely(c->trace_events))
+        trace_mmio(c, true, gpa, value, size);
+    c->engine->user.deadline_changed(c->engine->user.context, c);
 }
 
 /* All of the `size` bytes are in one page, and in the slot. */
