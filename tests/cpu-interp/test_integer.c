@@ -410,6 +410,20 @@ static void rep_stos_stops_at_the_iteration_that_faults(void **state)
     assert_int_equal(c->cr2, BENCH_FREE + 0x1000);
 }
 
+static void source_of_movs_faults_before_its_destination(void **state)
+{
+    struct bench *b = *state;
+    struct cpu *c = bench_mode(b, 0, BENCH_LONG);
+
+    bench_page_set(b, BENCH_FREE + 0x1000, 0);
+    bench_page_set(b, BENCH_FREE + 0x4000, 0);
+    c->reg[RSI] = BENCH_FREE + 0xffe; /* its first element crosses */
+    c->reg[RDI] = BENCH_FREE + 0x4000;
+    c->reg[RCX] = 2;
+    assert_int_equal(BENCH_RUN(b, 0xf3, 0xa5), EXC_PF);
+    assert_int_equal(c->cr2, BENCH_FREE + 0x1000);
+}
+
 static void rep_with_a_count_of_all_ones_runs_into_a_fault(void **state)
 {
     struct bench *b = *state;
@@ -562,6 +576,17 @@ static void cmpxchg_stores_when_equal_and_loads_otherwise(void **state)
     assert_false(bench_arithmetic(b) & ZF);
 }
 
+static void cmpxchg_of_registers_that_differ_leaves_the_destination(void **state)
+{
+    struct bench *b = *state;
+    struct cpu *c = bench_mode(b, 0, BENCH_LONG);
+
+    c->reg[RBX] = 0x1111111122222222;
+    assert_int_equal(BENCH_RUN(b, 0x0f, 0xb1, 0xcb), BENCH_STOPPED); /* cmpxchg ebx, ecx */
+    assert_int_equal(c->reg[RBX], 0x1111111122222222);
+    assert_int_equal(c->reg[RAX], 0x22222222);
+}
+
 static void cmpxchg16b_swaps_and_wants_alignment(void **state)
 {
     struct bench *b = *state;
@@ -655,6 +680,7 @@ int main(void)
         T(rep_movs_over_itself_repeats_what_it_wrote),
         T(rep_movs_downwards),
         T(rep_stos_stops_at_the_iteration_that_faults),
+        T(source_of_movs_faults_before_its_destination),
         T(rep_with_a_count_of_all_ones_runs_into_a_fault),
         T(scas_stops_after_the_element_found),
         T(cmps_with_a_count_of_zero_leaves_flags),
@@ -665,6 +691,7 @@ int main(void)
         T(locked_addition_works_aligned_unaligned_and_across_pages),
         T(locked_access_that_faults_releases_the_split_lock),
         T(cmpxchg_stores_when_equal_and_loads_otherwise),
+        T(cmpxchg_of_registers_that_differ_leaves_the_destination),
         T(cmpxchg16b_swaps_and_wants_alignment),
         T(mov_to_the_code_segment_is_undefined),
         T(moves_with_absolute_offsets_of_64_bits),

@@ -43,6 +43,17 @@ static void golden_cases_hold(void **state)
 
 #if defined(__x86_64__)
 
+#include <cpuid.h>
+
+/* Where the manual leaves condition codes and corner cases open, the engine does as Intel's
+ * processors do: on others there is nothing exact to compare with. */
+static bool host_is_intels(void)
+{
+    unsigned eax, ebx, ecx, edx;
+
+    return __get_cpuid(0, &eax, &ebx, &ecx, &edx) && ebx == signature_INTEL_ebx;
+}
+
 /* ---- operands ------------------------------------------------------------------------------- */
 
 static uint64_t next(uint64_t *seed)
@@ -194,6 +205,8 @@ static void check_binary(const char *name, binary *soft, binary *host, uint32_t 
 {
     uint64_t seed = 1;
 
+    if (!host_is_intels())
+        skip();
     for (uint32_t i = 0; i < ROUNDS; i++) {
         struct f80 a = operand(&seed), b = operand(&seed);
         uint16_t cw = control(&seed);
@@ -209,6 +222,8 @@ static void check_f32(const char *name, with_f32 *soft, with_f32 *host, uint32_t
 {
     uint64_t seed = 2;
 
+    if (!host_is_intels())
+        skip();
     for (uint32_t i = 0; i < ROUNDS / 4; i++) {
         struct f80 a = operand(&seed), b = {0};
         uint32_t n = narrow_operand(&seed);
@@ -224,6 +239,8 @@ static void check_f64(const char *name, with_f64 *soft, with_f64 *host, uint32_t
 {
     uint64_t seed = 3;
 
+    if (!host_is_intels())
+        skip();
     for (uint32_t i = 0; i < ROUNDS / 4; i++) {
         struct f80 a = operand(&seed), b = {0};
         uint64_t n = double_operand(&seed);
@@ -238,6 +255,8 @@ static void check_unary(const char *name, unary *soft, unary *host, uint32_t mas
 {
     uint64_t seed = 4;
 
+    if (!host_is_intels())
+        skip();
     for (uint32_t i = 0; i < ROUNDS; i++) {
         struct f80 a = operand(&seed), b = {0};
         uint16_t cw = control(&seed);
@@ -250,6 +269,8 @@ static void check_convert(const char *name, convert *soft, convert *host, uint32
 {
     uint64_t seed = 5;
 
+    if (!host_is_intels())
+        skip();
     for (uint32_t i = 0; i < ROUNDS; i++) {
         struct f80 a = operand(&seed), b = {0};
         uint16_t cw = control(&seed);
@@ -416,6 +437,8 @@ static void transcendental_functions_are_near_the_hosts(void **state)
     uint64_t seed = 7;
 
     (void)state;
+    if (!host_is_intels())
+        skip();
     for (uint32_t i = 0; i < ROUNDS / 4; i++) {
         struct f80 a = in_range(&seed, -40, 40), b = in_range(&seed, -40, 80), zero = {0};
         uint16_t cw = 0x37f;

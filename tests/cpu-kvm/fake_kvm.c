@@ -185,6 +185,9 @@ static int answer(int fd, unsigned long request, void *argument)
         memset(argument, 0, sizeof(struct kvm_sregs));
         ((struct kvm_sregs *)argument)->cs.selector = 0x10;
         return 0;
+    case KVM_SET_XCRS:
+        f->xcr0 = ((struct kvm_xcrs *)argument)->xcrs[0].value;
+        return 0;
     case KVM_TRANSLATE:
         ((struct kvm_translation *)argument)->physical_address =
             ((struct kvm_translation *)argument)->linear_address;

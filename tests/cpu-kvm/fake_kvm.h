@@ -28,6 +28,7 @@ struct fake_kvm {
     int refused_errno;
     uint32_t max_vcpus;
     bool has_xsave; /* what CPUID leaf 1 offers */
+    uint64_t xcr0;  /* as KVM was told it */
     /* The guest: fills in `run` and returns what KVM_RUN does, -1 with errno set, or 0. `n` counts.
      */
     int (*script)(struct kvm_run *run, unsigned n);

@@ -340,6 +340,12 @@ static int wrong_in_xrstor(struct kvm_run *run, unsigned n)
     return n < 3 ? out(run, good_steps[n]) : out(run, 0xff);
 }
 
+/* A KVM that does not see the guest's XSETBV, and enters with the XCR0 that it knows of. */
+static int misses_xsetbv(struct kvm_run *run, unsigned n)
+{
+    return fake_kvm()->xcr0 == 3 ? good_guest(run, n) : wrong_in_xrstor(run, n);
+}
+
 static int fails_at_once(struct kvm_run *run, unsigned n)
 {
     return fault(run, n);
@@ -402,6 +408,28 @@ static void the_probe_refuses_wrong_results(void **state)
 {
     (void)state;
     assert_int_equal(probe(wrong_in_xrstor), -ENODEV);
+    assert_string_equal(rig_failure(),
+                        "/dev/kvm cannot run a stock kernel: XRSTOR in ring 0 gives a "
+                        "wrong result");
+}
+
+static void the_probe_takes_a_kvm_that_misses_xsetbv(void **state)
+{
+    (void)state;
+    fake_kvm()->has_xsave = true;
+    assert_int_equal(probe(misses_xsetbv), BP_CPU_IRQCHIP | BP_CPU_SNAPSHOT);
+    assert_string_equal(rig_failure(), "");
+}
+
+static void the_probe_leaves_xcr0_to_the_guest_where_kvm_refuses_it(void **state)
+{
+    (void)state;
+    fake_kvm()->has_xsave = true;
+    fake_kvm()->refused = KVM_SET_XCRS;
+    fake_kvm()->refused_errno = EINVAL;
+    assert_int_equal(probe(good_guest), BP_CPU_IRQCHIP | BP_CPU_SNAPSHOT);
+    fake_kvm()->runs = 0;
+    assert_int_equal(probe(misses_xsetbv), -ENODEV);
     assert_string_equal(rig_failure(),
                         "/dev/kvm cannot run a stock kernel: XRSTOR in ring 0 gives a "
                         "wrong result");
@@ -488,6 +516,8 @@ int main(void)
         TEST(the_probe_refuses_a_page_table_kvm),
         TEST(the_probe_refuses_a_guest_that_shuts_down),
         TEST(the_probe_refuses_wrong_results),
+        TEST(the_probe_takes_a_kvm_that_misses_xsetbv),
+        TEST(the_probe_leaves_xcr0_to_the_guest_where_kvm_refuses_it),
         TEST(the_probe_refuses_a_run_that_fails),
         TEST(the_probe_refuses_a_slow_kvm),
         TEST(the_probe_ends_when_the_guest_does_not),

@@ -325,6 +325,9 @@ static void *kick_and_wait(void *arg)
         s->rig->ops->vcpu_kick(s->rig->vcpus[0]);
         while (__atomic_load_n(&s->returns, __ATOMIC_SEQ_CST) == before)
             sched_yield();
+        /* On a host of one slow processor all of them take minutes: what must not happen is that
+         * one hangs. */
+        alarm(RIG_SECONDS);
     }
     __atomic_store_n(&s->stop, 1, __ATOMIC_SEQ_CST);
     s->rig->ops->vcpu_kick(s->rig->vcpus[0]);

@@ -4,7 +4,7 @@
  * cannot.
  *
  * The backends are fakes under the real ones' names: in the folder `both` cpu-kvm refuses and
- * cpu-interp accepts, in `none` there is only a cpu-kvm that refuses. In `interp` and `chipless`
+ * cpu-interp accepts, in `none` both refuse. In `interp` and `chipless`
  * cpu-interp has no interrupt controllers; cpu-kvm refuses in the former and accepts in the latter.
  */
 #include "machine/rig.h"
@@ -114,7 +114,7 @@ static void bad_98_no_usable_backend_is_told_with_every_reason(void **state)
 
     assert_int_equal(bp_machine_start(r->m), -ENODEV);
     assert_string_equal(r->said, "no CPU backend can run this machine: cpu-kvm: this one runs "
-                                 "nothing here; cpu-interp is not installed\n");
+                                 "nothing here; cpu-interp: this one runs nothing here\n");
     discard(r);
 }
 

@@ -100,7 +100,8 @@ static inline struct f80_out f80_from_f64(uint64_t bits)
     return f80_widen(bits, 11);
 }
 
-#if defined(__x86_64__)
+/* INTERP_SOFT_X87 makes an x86-64 host do without its own unit: to try the soft one. */
+#if defined(__x86_64__) && !defined(INTERP_SOFT_X87)
 #include "host.h"
 #define F80(name) host_##name
 #else

@@ -38,8 +38,8 @@ X87_INLINE void two(struct cpu *c, const struct uop *u, binary *fn, uint32_t cod
     if (likely(x87_filled(f, 0) && x87_filled(f, 1))) {
         struct f80_out out = fn(x87_st(f, 0), x87_st(f, 1), f->control);
 
-        /* Of an invalid FPREM, C0 and C3 stay. */
-        if (out.status & SW_IE)
+        /* C0 and C3 say nothing of a NaN, and stay. */
+        if ((out.value.sign_exponent & F80_EXPONENT) == F80_EXPONENT)
             codes &= SW_C1 | SW_C2;
         if (!x87_flags(c, u, out.status, codes))
             return;

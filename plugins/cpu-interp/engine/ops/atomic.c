@@ -325,12 +325,15 @@ static bool host_swap16(struct cpu *c, void *p, uint64_t *low, uint64_t *high)
 
 NOINLINE void compare_exchange16(struct cpu *c, const struct uop *u)
 {
-    uint64_t la = ea_any(c, u, 16, ACCESS_WRITE), low = c->reg[RAX], high = c->reg[RDX];
+    uint64_t base = u->seg >= SEG_FS ? c->seg[u->seg].base : 0, la;
+    uint64_t low = c->reg[RAX], high = c->reg[RDX];
     bool equal;
     void *p;
 
-    if (la & 15)
+    /* Before what is wrong with the address otherwise. */
+    if ((ea_offset(c, u) + base) & 15)
         raise_error(c, u, EXC_GP, 0);
+    la = ea_any(c, u, 16, ACCESS_WRITE);
     p = aligned(c, u, la, 16);
     if (p) {
         equal = host_swap16(c, p, &low, &high);
@@ -390,7 +393,6 @@ HANDLER(op_cmpxchg_r)
 {
     uint64_t old = get_reg(c, u->d, u->osize), a = get_reg(c, RAX, u->osize);
 
-    /* A destination that stays as it is keeps its upper half too. */
     if (old == a)
         set_reg(c, u->d, u->osize, get_reg(c, u->s, u->osize));
     else

@@ -27,16 +27,6 @@ INLINE void check_target(struct cpu *c, const struct uop *u, uint64_t rip)
         raise_error(c, u, EXC_GP, 0);
 }
 
-/* As check_target(), of a CALL: in 64-bit mode the return address is written first, as its
- * operation in SDM 2 says, and stays there. */
-INLINE void check_call(struct cpu *c, const struct uop *u, uint64_t rip, uint32_t bytes)
-{
-    if (cpu_64bit(c) && unlikely(!canonical(rip)))
-        store(c, u, stack_at(c, u, -(int64_t)bytes, bytes, ACCESS_WRITE), uop_next_rip(c, u),
-              bytes);
-    check_target(c, u, rip);
-}
-
 /* As chain_branch(), for a displacement from the block's start that is not in imm. */
 INLINE const struct uop *take(struct cpu *c, const struct uop *u, int32_t delta)
 {
@@ -131,9 +121,17 @@ HANDLER(op_call_any)
 {
     uint64_t rip = target_any(c, u);
 
-    check_call(c, u, rip, u->s);
+    check_target(c, u, rip);
     push_any(c, u, uop_next_rip(c, u), u->s);
     CHAIN_JUMP(c, rip);
+}
+
+/* The target of a call is looked at when the return address has been pushed: what is wrong with the
+ * stack comes first, and the address is in memory, though RSP stays. So AMD's processors. */
+static __attribute__((noinline)) void bad_call(struct cpu *c, const struct uop *u, uint64_t la)
+{
+    st64(c, u, la, uop_next_rip(c, u));
+    raise_error(c, u, EXC_GP, 0);
 }
 
 /* ---- indirect ------------------------------------------------------------------------------- */
@@ -153,9 +151,9 @@ HANDLER(op_call_any)
                                                                                                    \
         if (unlikely(!canonical(la)))                                                              \
             raise_bad_address(c, u, SEG_SS);                                                       \
-        st64(c, u, la, uop_next_rip(c, u));                                                        \
         if (unlikely(!canonical(rip)))                                                             \
-            raise_error(c, u, EXC_GP, 0);                                                          \
+            bad_call(c, u, la);                                                                    \
+        st64(c, u, la, uop_next_rip(c, u));                                                        \
         c->reg[RSP] = la;                                                                          \
         CHAIN_JUMP(c, rip);                                                                        \
     }
@@ -172,10 +170,12 @@ HANDLER(op_jmp_any)
 
 HANDLER(op_indirect_call_any)
 {
-    uint64_t rip = get_rm(c, u, u->osize);
+    uint32_t bytes = u->osize;
+    uint64_t rip = get_rm(c, u, bytes);
 
-    check_call(c, u, rip, u->osize);
-    push_any(c, u, uop_next_rip(c, u), u->osize);
+    store(c, u, stack_at(c, u, -(int64_t)bytes, bytes, ACCESS_WRITE), uop_next_rip(c, u), bytes);
+    check_target(c, u, rip);
+    stack_set(c, c->reg[RSP] - bytes);
     CHAIN_JUMP(c, rip);
 }
 

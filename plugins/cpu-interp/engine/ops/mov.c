@@ -318,11 +318,13 @@ HANDLER(op_std)
 
 HANDLER(op_nop)
 {
+    (void)c; /* not used where NEXT only returns */
     NEXT(c, u);
 }
 
 HANDLER(op_fence)
 {
+    (void)c;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     NEXT(c, u);
 }

@@ -506,18 +506,18 @@ ROUND(roundss, FIRST32(round32(B32, imm)))
 ROUND(roundsd, FIRST64(round64(b[0], imm)))
 
 /* Products where imm[7:4] says so, their sum where imm[3:0] does. Products that are not wanted are
- * 0 * 0, which raises nothing. */
+ * 0 * 0, which raises nothing. Every element of the result is a sum of its own, in an order of its
+ * own, which shows where NaNs are added. */
 static inline x128 dot_single(x128 a, x128 b, uint32_t imm)
 {
     u32x4 use = {MASK32(imm >> 4 & 1), MASK32(imm >> 5 & 1), MASK32(imm >> 6 & 1),
                  MASK32(imm >> 7 & 1)};
     u32x4 to = {MASK32(imm & 1), MASK32(imm >> 1 & 1), MASK32(imm >> 2 & 1), MASK32(imm >> 3 & 1)};
     u32x4 p = (u32x4)(lane_mulps(a & (x128)use, b & (x128)use, 0)) & use;
-    u32x4 even = {p[0], p[2], 0, 0}, odd = {p[1], p[3], 0, 0};
-    u32x4 pairs = (u32x4)lane_addps((x128)even, (x128)odd, 0);
-    u32x4 sum = (u32x4)lane_addss(x128_of(pairs[0], 0), x128_of(pairs[1], 0), 0);
+    u32x4 pairs = (u32x4)lane_addps((x128)SHUFFLE(p, p, 1, 0, 3, 2), (x128)p, 0);
+    x128 sum = lane_addps((x128)pairs, (x128)SHUFFLE(pairs, pairs, 2, 3, 0, 1), 0);
 
-    return (x128)((u32x4){sum[0], sum[0], sum[0], sum[0]} & to);
+    return sum & (x128)to;
 }
 
 static inline x128 dot_double(x128 a, x128 b, uint32_t imm)
@@ -525,9 +525,9 @@ static inline x128 dot_double(x128 a, x128 b, uint32_t imm)
     x128 use = {MASK64(imm >> 4 & 1), MASK64(imm >> 5 & 1)},
          to = {MASK64(imm & 1), MASK64(imm >> 1 & 1)};
     x128 p = lane_mulpd(a & use, b & use, 0) & use;
-    x128 sum = lane_addsd(x128_of(p[0], 0), x128_of(p[1], 0), 0);
+    x128 sum = lane_addpd(p, x128_of(p[1], p[0]), 0);
 
-    return x128_of(sum[0], sum[0]) & to;
+    return sum & to;
 }
 
 LANE(dpps, dot_single(a, b, imm))

@@ -16,6 +16,7 @@
 SSSE3_BINARY(PACKED)
 SSSE3_UNARY(PACKED)
 SSE4_BINARY(PACKED)
+HALVED_BINARY(PACKED)
 SSE4_UNARY(PACKED)
 SSE4_WIDEN(WIDEN)
 SSE_HANDLERS(insertps_all, lane_insertps, mem32)
@@ -278,7 +279,7 @@ static bool emit_crc32(struct emit *e)
 #define ENTRY(mnemonic, name) {ZYDIS_MNEMONIC_##mnemonic, emit_##name},
 #define ENTRY_WIDEN(mnemonic, name, bits) ENTRY(mnemonic, name)
 const struct emit_entry emit_sse4[] = {
-    SSSE3_BINARY(ENTRY) SSSE3_UNARY(ENTRY) SSE4_BINARY(ENTRY) SSE4_UNARY(ENTRY)
+    SSSE3_BINARY(ENTRY) SSSE3_UNARY(ENTRY) SSE4_BINARY(ENTRY) HALVED_BINARY(ENTRY) SSE4_UNARY(ENTRY)
         SSE4_WIDEN(ENTRY_WIDEN){ZYDIS_MNEMONIC_INSERTPS, emit_insertps},
     {ZYDIS_MNEMONIC_EXTRACTPS, emit_pextrd},
     {ZYDIS_MNEMONIC_PBLENDVB, emit_pblendvb},

@@ -84,8 +84,9 @@ TO_INTEGER_HANDLERS(cvttsd2si, mem64)
 
 /* ---- MMX registers -------------------------------------------------------------------------- */
 
-/* CVTPI2PD with a memory operand alone leaves the x87 state as it is (SDM 2). */
-#define FROM_MMX(name, lane, mem_enters)                                                           \
+/* With a memory operand the x87 state stays as it is: SDM 2 says so of CVTPI2PD, and processors do
+ * so for CVTPI2PS as well. */
+#define FROM_MMX(name, lane)                                                                       \
     static const struct uop *op_##name##_rr(struct cpu *c, const struct uop *u)                    \
     {                                                                                              \
         sse_check(c, u);                                                                           \
@@ -101,23 +102,19 @@ TO_INTEGER_HANDLERS(cvttsd2si, mem64)
     static const struct uop *op_##name##_rm(struct cpu *c, const struct uop *u)                    \
     {                                                                                              \
         sse_check(c, u);                                                                           \
-        if (mem_enters)                                                                            \
-            mmx_check(c, u);                                                                       \
         x128 b = mem64(c, u), a = *xmm(c, u->d);                                                   \
         MXCSR_BEGIN(c, a, b);                                                                      \
         a = lane(a, b, 0);                                                                         \
         MXCSR_END(c, u, a);                                                                        \
         *xmm(c, u->d) = a;                                                                         \
-        if (mem_enters)                                                                            \
-            mmx_enter(c);                                                                          \
         NEXT(c, u);                                                                                \
     }                                                                                              \
     static bool emit_##name(struct emit *e)                                                        \
     {                                                                                              \
         return emit_sse(e, op_##name##_rr, op_##name##_rm);                                        \
     }
-FROM_MMX(cvtpi2ps, lane_cvtpi2ps, true)
-FROM_MMX(cvtpi2pd, lane_cvtdq2pd, false)
+FROM_MMX(cvtpi2ps, lane_cvtpi2ps)
+FROM_MMX(cvtpi2pd, lane_cvtdq2pd)
 
 #define TO_MMX(name, lane, mem)                                                                    \
     static const struct uop *op_##name##_rr(struct cpu *c, const struct uop *u)                    \

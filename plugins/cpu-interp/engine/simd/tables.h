@@ -60,8 +60,7 @@
     X(PUNPCKHDQ, punpckhdq)                                                                        \
     X(PUNPCKLQDQ, punpcklqdq)                                                                      \
     X(PUNPCKHQDQ, punpckhqdq)                                                                      \
-    X(SHUFPS, shufps)                                                                              \
-    X(SHUFPD, shufpd)
+    X(SHUFPS, shufps)
 
 /* The same under names that tell a type (no exceptions come of it). */
 #define SSE2_BINARY_SAME(S)                                                                        \
@@ -195,10 +194,7 @@
     X(PCMPEQQ, pcmpeqq)                                                                            \
     X(PCMPGTQ, pcmpgtq)                                                                            \
     X(PACKUSDW, packusdw)                                                                          \
-    X(MPSADBW, mpsadbw)                                                                            \
-    X(PBLENDW, pblendw)                                                                            \
-    X(BLENDPS, blendps)                                                                            \
-    X(BLENDPD, blendpd)
+    X(PBLENDW, pblendw)
 
 /* One source, 128 bits only. */
 #define SSE4_UNARY(X) X(PHMINPOSUW, phminposuw)
@@ -229,5 +225,12 @@
 #define AES_UNARY(X)                                                                               \
     X(AESIMC, aesimc)                                                                              \
     X(AESKEYGENASSIST, aeskeygenassist)
+
+/* Whose immediate has bits of its own for each half of 256 bits. */
+#define HALVED_BINARY(X)                                                                           \
+    X(SHUFPD, shufpd)                                                                              \
+    X(MPSADBW, mpsadbw)                                                                            \
+    X(BLENDPS, blendps)                                                                            \
+    X(BLENDPD, blendpd)
 
 #endif

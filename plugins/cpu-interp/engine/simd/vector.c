@@ -4,6 +4,8 @@
  */
 #include "vector.h"
 
+#include "vex.h"
+
 void raise_no_sse(struct cpu *c, const struct uop *u)
 {
     if ((c->cr0 & CR0_EM) || !(c->cr4 & CR4_OSFXSR))
@@ -94,4 +96,37 @@ bool emit_string_form(struct emit *e)
         if (entry->mnemonic == e->insn->mnemonic)
             return entry->emit(e);
     return false;
+}
+
+/* ---- VEX ------------------------------------------------------------------------------------ */
+
+static bool is_source(const struct operand *o)
+{
+    return o->kind == OPERAND_REG || o->kind == OPERAND_MEM;
+}
+
+bool emit_vex_scalar(struct emit *e, const struct vex_ops *ops)
+{
+    const struct insn *insn = e->insn;
+    struct uop *u = e->uop;
+    uint32_t at = 1;
+
+    u->d = insn->op[0].number;
+    if (is_source(&insn->op[2])) {
+        u->v = insn->op[1].number;
+        at = 2;
+    }
+    u->fn = emit_source(e, &insn->op[at]) ? ops->rm : ops->rr;
+    if (insn->op[at + 1].kind == OPERAND_IMM)
+        u->imm8 = (uint8_t)insn->op[at + 1].imm;
+    else if (insn->op[at + 1].kind == OPERAND_REG)
+        u->x = insn->op[at + 1].number;
+    return u->fn != NULL;
+}
+
+bool emit_vex(struct emit *e, const struct vex_ops *ops)
+{
+    struct vex_ops wide = {ops->rr_256, ops->rm_256, NULL, NULL};
+
+    return emit_vex_scalar(e, e->insn->vector == 32 ? &wide : ops);
 }
