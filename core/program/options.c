@@ -29,7 +29,10 @@ struct parse {
     uint32_t disk_count, net_count;
     uint32_t snapshot, verbose;
     const char *serial_origin;  /* option that gave `serial` */
+    const char *backend;        /* that an option names, as the key cpu.plugin has it, or NULL */
     const char *machine_option; /* the first that says something of a machine, or NULL */
+    const char *trace_option;   /* the first that says something of a trace, or NULL */
+    uint32_t traces;            /* what is to be traced is said */
 };
 
 struct option {
@@ -44,6 +47,7 @@ struct option {
 
 /* Origin of what nobody asked for, and which therefore overrides nothing. */
 static const char default_serial[] = "the default serial port";
+static const char default_backend[] = "the backend that traces";
 
 static int fail(struct parse *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -65,8 +69,9 @@ static int add(struct parse *p, const char *origin, const char *key, const char 
 static int add(struct parse *p, const char *origin, const char *key, const char *format, ...)
 {
     struct options *o = p->o;
-    struct setting setting = {
-        .key = strdup(key), .origin = origin, .keep = origin == default_serial};
+    struct setting setting = {.key = strdup(key),
+                              .origin = origin,
+                              .keep = origin == default_serial || origin == default_backend};
     va_list args;
 
     if (o->setting_count == o->setting_capacity) {
@@ -236,12 +241,57 @@ static int take_json(struct parse *p, const char *argument)
     return 0;
 }
 
+/* What the values mean is the backend's to say. */
+static int set_trace(struct parse *p, const char *key, const char *argument)
+{
+    if (!p->trace_option)
+        p->trace_option = p->option;
+    return add(p, p->option, key, "%s", argument);
+}
+
 static int take_trace(struct parse *p, const char *argument)
 {
-    (void)argument;
-    return fail(p,
-                "--trace: this version cannot trace instructions; that comes with the CPU backend "
-                "cpu-interp");
+    p->traces = 1;
+    return set_trace(p, "cpu.trace", argument);
+}
+
+static int take_trace_file(struct parse *p, const char *argument)
+{
+    return set_trace(p, "cpu.trace-file", argument);
+}
+
+static int take_trace_vcpus(struct parse *p, const char *argument)
+{
+    return set_trace(p, "cpu.trace-vcpus", argument);
+}
+
+static int take_trace_privilege(struct parse *p, const char *argument)
+{
+    return set_trace(p, "cpu.trace-privilege", argument);
+}
+
+/* Digits at *text, after 0x hexadecimal ones; *text moves behind them. */
+static int skip_number(const char **text)
+{
+    int is_hex = (*text)[0] == '0' && ((*text)[1] == 'x' || (*text)[1] == 'X');
+    const char *digits = *text + (is_hex ? 2 : 0);
+    size_t len = strspn(digits, is_hex ? "0123456789abcdefABCDEF" : "0123456789");
+
+    *text = digits + len;
+    return len > 0;
+}
+
+/* A text to the machine, so its form is looked at here: `check` tells then. */
+static int take_trace_range(struct parse *p, const char *argument)
+{
+    const char *at = argument;
+
+    if (!skip_number(&at) || *at++ != '-' || !skip_number(&at) || *at)
+        return fail(p,
+                    "--trace-range: \"%.100s\" is no range; expected two addresses, as in "
+                    "0x1000-0x1fff",
+                    argument);
+    return set_trace(p, "cpu.trace-range", argument);
 }
 
 static int take_help(struct parse *p, const char *argument)
@@ -389,11 +439,34 @@ static const struct option table[] = {
     {"--debug", {NULL}, NULL, "machine.log", "4", NULL, "--log 4"},
     {"--trace",
      {NULL},
-     NULL,
+     "LIST",
      NULL,
      NULL,
      take_trace,
-     "trace every instruction (not in this version)"},
+     "trace, by commas: insn (every instruction), int (interrupts and exceptions), mmio, pio, msr; "
+     "with the backend interp, which is the default then"},
+    {"--trace-file",
+     {NULL},
+     "FILE",
+     NULL,
+     NULL,
+     take_trace_file,
+     "where the trace goes, compressed if it ends in .zst; standard error if that is no terminal"},
+    {"--trace-range",
+     {NULL},
+     "LOW-HIGH",
+     NULL,
+     NULL,
+     take_trace_range,
+     "trace only instructions at these linear addresses, and what they do"},
+    {"--trace-vcpus", {NULL}, "LIST", NULL, NULL, take_trace_vcpus, "trace only these vCPUs"},
+    {"--trace-privilege",
+     {NULL},
+     "WHO",
+     NULL,
+     NULL,
+     take_trace_privilege,
+     "trace only user (CPL 3) or kernel; all"},
     HEADING("The program"),
     {"--set",
      {NULL},
@@ -603,10 +676,40 @@ static int add_net(struct parse *p, uint32_t number)
     return ret ? ret : add_key(p, origin, nic, "net", net);
 }
 
+/* The last backend that an option names, or NULL. */
+static const char *chosen_backend(const struct options *o)
+{
+    const char *backend = NULL;
+
+    for (uint32_t i = 0; i < o->setting_count; i++)
+        if (!strcmp(o->settings[i].key, "cpu.plugin"))
+            backend = o->settings[i].value;
+    return backend;
+}
+
+/* Only one backend of this project's can trace; others' may. A machine file that names none gets
+ * it, too. */
+static int add_tracer(struct parse *p)
+{
+    static const char *const unable[] = {"auto", "cpu-kvm", "cpu-hvf"};
+
+    if (!p->trace_option)
+        return 0;
+    if (!p->traces && !p->o->file)
+        return fail(p, "%s: there is no --trace for it", p->trace_option);
+    for (size_t i = 0; p->backend && i < sizeof(unable) / sizeof(unable[0]); i++)
+        if (!strcmp(p->backend, unable[i]))
+            return fail(p, "%s: the backend %s cannot trace; --backend interp can", p->trace_option,
+                        p->backend);
+    return p->backend ? 0 : add(p, default_backend, "cpu.plugin", "cpu-interp");
+}
+
 static int add_devices(struct parse *p)
 {
     int ret = add_serial(p);
 
+    if (!ret)
+        ret = add_tracer(p);
     if (!ret)
         ret = add_console(p);
     for (uint32_t i = 0; !ret && i < p->disk_count; i++)
@@ -628,6 +731,7 @@ static int finish_machine(struct parse *p)
     uint32_t count = o->setting_count;
     int ret;
 
+    p->backend = chosen_backend(o);
     o->settings = NULL;
     o->setting_count = o->setting_capacity = 0;
     ret = add_devices(p);

@@ -11,9 +11,21 @@
 
 #include "engine/engine.h"
 
+#include <backplane/props.h>
+
 #include <pthread.h>
 
+struct trace;
 struct vm;
+
+/* The model's keys: tracing.c. */
+struct interp_config {
+    struct bp_list trace; /* uint32_t: bit numbers of TRACE_* */
+    const char *trace_file, *trace_range;
+    struct bp_list trace_vcpus; /* uint64_t */
+    uint32_t trace_privilege;   /* enum trace_privilege */
+    uint32_t reserved;
+};
 
 struct vcpu {
     struct cpu *cpu;
@@ -28,6 +40,7 @@ struct vm {
     const struct bp_host *host;
     struct bp_node *node;
     struct engine *engine;
+    struct trace *trace; /* NULL: none */
     uint32_t vcpu_count;
     const struct bp_peer *chip; /* the machine's interrupt controllers, NULL: none */
 
@@ -63,6 +76,14 @@ void timer_condition(pthread_cond_t *condition);
 void timer_deadline_changed(void *vm, struct cpu *c);
 void timer_sleep(void *vm, struct cpu *c, uint64_t deadline_ns);
 void timer_wake(void *vm, struct cpu *c);
+
+/* ---- tracing.c ------------------------------------------------------------------------------ */
+
+extern const struct bp_prop interp_props[];
+
+/* Sets vm->trace, after the engine is there, if the machine file asks for one. 0; or -errno after
+ * host->fail(). [main] */
+int tracing_start(struct vm *vm, const struct interp_config *config);
 
 /* ---- vcpu.c --------------------------------------------------------------------------------- */
 

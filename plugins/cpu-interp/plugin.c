@@ -35,10 +35,6 @@ static const struct bp_cpu_ops interp_ops = {
     .code_changed = vm_code_changed,
 };
 
-static const struct bp_prop interp_props[] = {
-    {.name = NULL},
-};
-
 static const struct bp_model interp_model = {
     .size = sizeof(interp_model),
     .kind = BP_KIND_CPU,
@@ -46,6 +42,7 @@ static const struct bp_model interp_model = {
     .summary = "An x86-64 processor in software",
     .props = interp_props,
     .prop_stride = sizeof(struct bp_prop),
+    .config_size = sizeof(struct interp_config),
     .cpu = &interp_ops,
 };
 

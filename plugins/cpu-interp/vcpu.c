@@ -5,6 +5,7 @@
 #include "interp.h"
 
 #include "engine/mmu/tlb.h"
+#include "engine/trace.h"
 
 #include <backplane/util/log.h>
 
@@ -38,8 +39,13 @@ int vcpu_create(void *vm_self, uint32_t index, struct bp_vcpu *handle, const str
     struct cpu *c = NULL;
     err = cpu_create(vm->engine, index, handle, bus, chip ? chip->ops : NULL,
                      chip ? chip->self : NULL, &c);
+    if (!err && vm->trace) {
+        err = trace_attach(vm->trace, c);
+        if (err)
+            cpu_destroy(c);
+    }
     pthread_mutex_lock(&vm->timer_lock);
-    v->cpu = c;
+    v->cpu = err ? NULL : c;
     if (err)
         vm->vcpus[index] = NULL;
     pthread_mutex_unlock(&vm->timer_lock);

@@ -7,6 +7,8 @@
  */
 #include "interp.h"
 
+#include "engine/trace.h"
+
 #include <backplane/util/log.h>
 
 #include <errno.h>
@@ -46,7 +48,6 @@ int vm_create(const struct bp_host *host, struct bp_node *node, const void *conf
     struct vm *vm = calloc(1, sizeof(*vm));
     int err = -ENOMEM;
 
-    (void)config;
     if (!vm)
         return bp_failf(host, node, err, "out of memory");
     vm->host = host;
@@ -70,6 +71,11 @@ int vm_create(const struct bp_host *host, struct bp_node *node, const void *conf
         vm_destroy(vm);
         return bp_failf(host, node, err, "the software CPU cannot be set up: %s", strerror(-err));
     }
+    err = tracing_start(vm, config);
+    if (err) {
+        vm_destroy(vm);
+        return err;
+    }
     *self = vm;
     return 0;
 }
@@ -79,6 +85,7 @@ void vm_destroy(void *self)
     struct vm *vm = self;
 
     timer_stop(vm);
+    trace_destroy(vm->trace);
     if (vm->engine)
         engine_destroy(vm->engine);
     pthread_cond_destroy(&vm->timer_changed);

@@ -19,10 +19,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 
 #include "decode/emit.h"
 #include "decode/features.h"
@@ -40,8 +40,8 @@ enum { S_RAX, S_RCX, S_RDX, S_RBX, S_RSI, S_RDI, S_GPRS };
 
 /* What goes in and comes out; the assembly below knows the offsets. */
 struct state {
-    uint8_t image[512]; /* FXSAVE64 */
-    union vreg v[16];   /* 512 */
+    uint8_t image[512];   /* FXSAVE64 */
+    union vreg v[16];     /* 512 */
     uint64_t reg[S_GPRS]; /* 1024 */
     uint64_t flags;       /* 1072 */
 };
@@ -349,10 +349,22 @@ struct choice {
     uint32_t value; /* a register, or bytes of memory */
 };
 
-#define REG(name) {ZYDIS_OPERAND_TYPE_REGISTER, ZYDIS_REGISTER_##name}
-#define MEM(bytes) {ZYDIS_OPERAND_TYPE_MEMORY, bytes}
-#define IMM {ZYDIS_OPERAND_TYPE_IMMEDIATE, 0}
-#define NONE {ZYDIS_OPERAND_TYPE_UNUSED, 0}
+#define REG(name)                                                                                  \
+    {                                                                                              \
+        ZYDIS_OPERAND_TYPE_REGISTER, ZYDIS_REGISTER_##name                                         \
+    }
+#define MEM(bytes)                                                                                 \
+    {                                                                                              \
+        ZYDIS_OPERAND_TYPE_MEMORY, bytes                                                           \
+    }
+#define IMM                                                                                        \
+    {                                                                                              \
+        ZYDIS_OPERAND_TYPE_IMMEDIATE, 0                                                            \
+    }
+#define NONE                                                                                       \
+    {                                                                                              \
+        ZYDIS_OPERAND_TYPE_UNUSED, 0                                                               \
+    }
 #define MEMS MEM(1), MEM(2), MEM(4), MEM(8), MEM(16), MEM(32)
 
 static const struct choice choices[4][20] = {
@@ -394,6 +406,7 @@ static bool host_has(uint16_t feature)
     switch (feature) {
     case FEATURE_SHA:
     case FEATURE_GFNI:
+    case FEATURE_ABSENT:
         return false;
     case FEATURE_AES:
         return __builtin_cpu_supports("aes");
@@ -487,6 +500,7 @@ GROUP_TEST(ssse3_and_sse4_are_the_hosts, emit_sse4)
 GROUP_TEST(aes_and_carryless_multiplication_are_the_hosts, emit_crypto)
 GROUP_TEST(mmx_is_the_hosts, emit_mmx)
 GROUP_TEST(avx_is_the_hosts, emit_avx)
+GROUP_TEST(avx_moves_are_the_hosts, emit_avx_move)
 GROUP_TEST(avx2_is_the_hosts, emit_avx2)
 GROUP_TEST(fma_and_f16c_are_the_hosts, emit_fma)
 
@@ -504,8 +518,8 @@ static int setup(void **state)
     cpu_mode_changed(f->cpu);
     f->data = mmap((void *)(uintptr_t)DATA, /* NOLINT(performance-no-int-to-ptr) */
                    DATA_BYTES, PROT_READ | PROT_WRITE, fixed, -1, 0);
-    f->code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                   0);
+    f->code =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(f->data != MAP_FAILED && f->code != MAP_FAILED);
     *state = f;
     return 0;
@@ -532,6 +546,7 @@ int main(void)
         cmocka_unit_test(aes_and_carryless_multiplication_are_the_hosts),
         cmocka_unit_test(mmx_is_the_hosts),
         cmocka_unit_test(avx_is_the_hosts),
+        cmocka_unit_test(avx_moves_are_the_hosts),
         cmocka_unit_test(avx2_is_the_hosts),
         cmocka_unit_test(fma_and_f16c_are_the_hosts),
     };

@@ -338,8 +338,60 @@ static void bad_94_arguments_of_options(void **state)
             "--console=pty");
     refuses("run m.ini --no-serial",
             "--no-serial: a serial port that m.ini describes can only be removed there");
-    refuses("run --trace", "--trace: this version cannot trace instructions; that comes with the "
-                           "CPU backend cpu-interp");
+}
+
+static void traces_are_keys_of_the_backend(void **state)
+{
+    (void)state;
+    sets("run f --trace insn,int --trace-file t.zst --backend interp",
+         "--trace: cpu.trace = insn,int\n--trace-file: cpu.trace-file = t.zst\n"
+         "--backend: cpu.plugin = cpu-interp\n");
+    sets("run f --backend ./my.so --trace pio --trace-range 0x10-4096 --trace-vcpus 0,1 "
+         "--trace-privilege user",
+         "--backend: cpu.plugin = ./my.so\n--trace: cpu.trace = pio\n"
+         "--trace-range: cpu.trace-range = 0x10-4096\n--trace-vcpus: cpu.trace-vcpus = 0,1\n"
+         "--trace-privilege: cpu.trace-privilege = user\n");
+    sets("run f --set cpu.plugin=cpu-interp --trace-file t",
+         "--set: cpu.plugin = cpu-interp\n--trace-file: cpu.trace-file = t\n");
+}
+
+static void trace_alone_brings_its_backend_which_overrides_nothing(void **state)
+{
+    char line[] = "run f --trace insn";
+    struct options o;
+
+    (void)state;
+    assert_int_equal(parse(&o, line), 0);
+    assert_int_equal(o.setting_count, 2);
+    assert_string_equal(o.settings[0].key, "cpu.plugin");
+    assert_string_equal(o.settings[0].value, "cpu-interp");
+    assert_int_equal(o.settings[0].keep, 1);
+    assert_string_equal(o.settings[1].key, "cpu.trace");
+    assert_int_equal(o.settings[1].keep, 0);
+    options_free(&o);
+}
+
+static void bad_traces(void **state)
+{
+    static const char *const ranges[] = {"0x10",     "-",   "0x10-",      "0x-0x20",
+                                         "0x10-20z", "a-b", "0x10--0x20", "+1-2"};
+
+    (void)state;
+    refuses("run --trace", "--trace needs an argument: --trace LIST");
+    refuses("run --trace-file t", "--trace-file: there is no --trace for it");
+    refuses("run --trace insn --backend kvm",
+            "--trace: the backend cpu-kvm cannot trace; --backend interp can");
+    refuses("run m.ini --trace-file t --set cpu.plugin=auto",
+            "--trace-file: the backend auto cannot trace; --backend interp can");
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        char line[100], sentence[200];
+
+        snprintf(line, sizeof(line), "run --trace insn --trace-range=%s", ranges[i]);
+        snprintf(sentence, sizeof(sentence),
+                 "--trace-range: \"%s\" is no range; expected two addresses, as in 0x1000-0x1fff",
+                 ranges[i]);
+        refuses(line, sentence);
+    }
 }
 
 /* "run", then `option` 33 times. */
@@ -416,6 +468,9 @@ int main(void)
         cmocka_unit_test(memory_as_a_bare_number_is_mib),
         cmocka_unit_test(cpus_have_three_names),
         cmocka_unit_test(backends_are_plugins),
+        cmocka_unit_test(traces_are_keys_of_the_backend),
+        cmocka_unit_test(trace_alone_brings_its_backend_which_overrides_nothing),
+        cmocka_unit_test(bad_traces),
         cmocka_unit_test(messages_have_levels),
         cmocka_unit_test(no_reboot_ends_at_a_reset),
         cmocka_unit_test(serial_port_goes_where_it_is_told),

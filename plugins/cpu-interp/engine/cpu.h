@@ -211,7 +211,7 @@ struct tlb;
 struct block_cache;
 struct engine;
 struct uop;
-struct trace;
+struct trace_cpu;
 
 struct cpu {
     uint64_t reg[REGS];
@@ -274,8 +274,9 @@ struct cpu {
     struct bp_irqchip_view chip_view;
     uint64_t features[4]; /* FEATURE_*, from the CPUID table: decode/features.h */
     struct bp_x86_cpuid cpuid;
-    struct trace *trace; /* NULL: none */
-    jmp_buf escape;      /* of the run loop */
+    struct trace_cpu *trace;        /* every instruction; NULL: none */
+    struct trace_cpu *trace_events; /* what has a hook: trace.h; NULL: nothing is traced */
+    jmp_buf escape;                 /* of the run loop */
 };
 
 /* ---- leaving an instruction by an exception ------------------------------------------------- */

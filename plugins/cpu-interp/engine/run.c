@@ -14,6 +14,7 @@
 #include "mmu/tlb.h"
 #include "ops/flags.h"
 #include "remote.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -98,6 +99,8 @@ static void sleep_halted(struct cpu *c)
     uint64_t deadline =
         c->chip ? __atomic_load_n(c->chip_view.deadline_ns, __ATOMIC_RELAXED) : UINT64_MAX;
 
+    if (unlikely(c->trace_events))
+        trace_idle(c);
     remote_leave(c);
     c->engine->user.sleep(c->engine->user.context, c, deadline);
     remote_enter(c);
@@ -177,11 +180,15 @@ static void step(struct cpu *c)
         check_breakpoints(c);
     set_step(c, true);
     u = blocks_find(c);
+    if (c->trace && u)
+        trace_insn_begin(c);
     c->no_step = 0;
     c->shadow = 0;
     while (u)
         u = u->fn(c, u);
     set_step(c, false);
+    if (c->trace)
+        trace_insn_end(c);
     if (resumed)
         c->rflags &= ~(uint64_t)FLAG_RF;
     if (trap && !c->no_step)
@@ -233,6 +240,8 @@ int cpu_run(struct cpu *c)
     saved = mxcsr_enter(c);
     remote_enter(c);
     loop(c);
+    if (unlikely(c->trace_events))
+        trace_leave(c);
     remote_leave(c);
     mxcsr_leave(c, saved);
     return c->shutdown ? BP_STOP_TRIPLE_FAULT : BP_STOP_KICKED;

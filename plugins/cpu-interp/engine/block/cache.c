@@ -10,6 +10,7 @@
 
 #include "../mmu/access.h"
 #include "../remote.h"
+#include "../trace.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -143,6 +144,8 @@ static void copy_code(struct cpu *c, struct memory_slot *slot, uint64_t gpa, uin
         memcpy(to, slot->host + (gpa - slot->gpa), bytes);
         return;
     }
+    if (unlikely(c->trace_events))
+        trace_at(c, NULL);
     for (uint32_t k = 0; k < bytes; k++)
         to[k] = (uint8_t)physical_read(c, gpa + k, 1);
 }
@@ -292,7 +295,8 @@ const struct uop *blocks_find(struct cpu *c)
             b = build(c, gpa, la);
         if (!b)
             return NULL;
-        if (!b->uncached) {
+        /* Nothing may chain to a block that is to be stepped: the run loop looks after each. */
+        if (!b->uncached && !(c->mode & MODE_STEP)) {
             j->key = c->rip ^ c->mode_key;
             j->block = b;
         }

@@ -36,7 +36,7 @@ static const struct emit_entry *const groups[] = {
     emit_bit,    emit_bcd,      emit_atomic,    emit_string,    emit_far,         emit_iret,
     emit_system, emit_msr,      emit_io,        emit_interrupt, emit_x87,         emit_x87_env,
     emit_mmx,    emit_sse_move, emit_sse_arith, emit_sse_int,   emit_sse_convert, emit_sse4,
-    emit_crypto, emit_avx,      emit_avx2,      emit_fma,       emit_xsave,
+    emit_crypto, emit_avx,      emit_avx_move,  emit_avx2,      emit_fma,         emit_xsave,
 };
 
 static void add_emitter(struct emit_table *t, const struct emit_entry *e)

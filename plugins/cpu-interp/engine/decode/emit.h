@@ -36,7 +36,7 @@ extern const struct emit_entry emit_alu[], emit_shift[], emit_muldiv[], emit_mov
     emit_branch[], emit_bit[], emit_bcd[], emit_atomic[], emit_string[], emit_far[], emit_iret[],
     emit_system[], emit_msr[], emit_io[], emit_interrupt[], emit_x87[], emit_x87_env[], emit_mmx[],
     emit_sse_move[], emit_sse_arith[], emit_sse_int[], emit_sse_convert[], emit_sse4[],
-    emit_crypto[], emit_avx[], emit_avx2[], emit_fma[], emit_xsave[];
+    emit_crypto[], emit_avx[], emit_avx_move[], emit_avx2[], emit_fma[], emit_xsave[];
 
 /* Fills base, index, scale, seg, disp, asize from a memory operand. True if ea_fast() computes its
  * linear address; otherwise use ea_any(). RIP-relative ones become base REG_RIP. */

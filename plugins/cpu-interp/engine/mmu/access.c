@@ -10,6 +10,7 @@
 #include "access.h"
 
 #include "../engine.h"
+#include "../trace.h"
 #include "physical.h"
 
 /* Where the bytes of an access are: `first` of them at gpa[0], the rest at gpa[1]. */
@@ -100,6 +101,8 @@ static struct place check(struct cpu *c, const struct uop *u, uint64_t la, uint3
     uint32_t room = PAGE_SIZE - (uint32_t)(la & ~PAGE_MASK);
     struct place p = {.first = size <= room ? size : room};
 
+    if (unlikely(c->trace_events))
+        trace_at(c, u);
     check_canonical(c, u, la, size, access);
     if (aligned)
         check_alignment(c, u, la, size, access);

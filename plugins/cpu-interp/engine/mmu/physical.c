@@ -12,6 +12,7 @@
 
 #include "../engine.h"
 #include "../remote.h"
+#include "../trace.h"
 #include "tlb.h"
 
 /* An aligned access is one of the host's, whatever the compiler makes of the rest. */
@@ -85,6 +86,8 @@ static uint64_t bus_read(struct cpu *c, uint64_t gpa, uint32_t size)
     remote_bus_enter(c);
     value = c->bus->mmio_read(c->handle, gpa, size);
     remote_bus_leave(c);
+    if (unlikely(c->trace_events))
+        trace_mmio(c, false, gpa, value, size);
     return value;
 }
 
@@ -93,25 +96,32 @@ static void bus_write(struct cpu *c, uint64_t gpa, uint64_t value, uint32_t size
     remote_bus_enter(c);
     c->bus->mmio_write(c->handle, gpa, value, size);
     remote_bus_leave(c);
+    if (unlikely(c->trace_events))
+        trace_mmio(c, true, gpa, value, size);
 }
 
 uint64_t device_read(struct cpu *c, uint64_t gpa, uint32_t size)
 {
     uint64_t value = 0;
 
-    if (mmu_is_apic(c, gpa) &&
-        c->chip->mmio_read(c->chip_self, c->index, (uint32_t)(gpa & ~PAGE_MASK), size, &value) == 0)
-        return value;
-    return bus_read(c, gpa, size);
+    if (!mmu_is_apic(c, gpa) ||
+        c->chip->mmio_read(c->chip_self, c->index, (uint32_t)(gpa & ~PAGE_MASK), size, &value) != 0)
+        return bus_read(c, gpa, size);
+    if (unlikely(c->trace_events))
+        trace_mmio(c, false, gpa, value, size);
+    return value;
 }
 
 void device_write(struct cpu *c, uint64_t gpa, uint64_t value, uint32_t size)
 {
-    if (mmu_is_apic(c, gpa) &&
-        c->chip->mmio_write(c->chip_self, c->index, (uint32_t)(gpa & ~PAGE_MASK), size, value) == 0)
-        c->engine->user.deadline_changed(c->engine->user.context, c);
-    else
+    if (!mmu_is_apic(c, gpa) ||
+        c->chip->mmio_write(c->chip_self, c->index, (uint32_t)(gpa & ~PAGE_MASK), size, value)) {
         bus_write(c, gpa, value, size);
+        return;
+    }
+    if (unlikely(c->trace_events))
+        trace_mmio(c, true, gpa, value, size);
+    c->engine->user.deadline_changed(c->engine->user.context, c);
 }
 
 /* All of the `size` bytes are in one page, and in the slot. */

@@ -13,6 +13,7 @@
 #include "../block/chain.h"
 #include "../decode/emit.h"
 #include "../engine.h"
+#include "../trace.h"
 
 /* Values of cpu.double_fault_stage: the class of the event that is being delivered. */
 enum { STAGE_NONE, STAGE_BENIGN, STAGE_CONTRIBUTORY, STAGE_PAGE_FAULT, STAGE_DOUBLE_FAULT };
@@ -259,6 +260,8 @@ static void deliver_real(struct cpu *c, const struct delivery *d, uint64_t base,
 
 static void deliver(struct cpu *c, const struct delivery *d)
 {
+    if (unlikely(c->trace_events))
+        trace_int_begin(c, &d->event);
     if ((c->cr0 & CR0_PE) == 0) {
         if (d->event.vector * 4u + 3 > c->idt.limit)
             raise_error(c, NULL, EXC_GP, idt_error(d));
@@ -268,6 +271,8 @@ static void deliver(struct cpu *c, const struct delivery *d)
     } else {
         deliver_protected(c, d);
     }
+    if (unlikely(c->trace_events))
+        trace_int_end(c);
 }
 
 /* ---- exceptions and interrupts --------------------------------------------------------------- */
@@ -320,6 +325,8 @@ void event_deliver(struct cpu *c)
         (stage == STAGE_CONTRIBUTORY || stage == STAGE_PAGE_FAULT)) {
         c->double_fault_stage = STAGE_NONE;
         c->shutdown = 1;
+        if (unlikely(c->trace_events))
+            trace_int_begin(c, &d.event);
         return;
     }
     if (is_double_fault(c->double_fault_stage, stage)) {
@@ -382,7 +389,11 @@ static void redirect(struct cpu *c, struct delivery *d)
             d->flags |= FLAG_IF;
         cleared |= FLAG_VIF;
     }
+    if (unlikely(c->trace_events))
+        trace_int_begin(c, &d->event);
     deliver_real(c, d, 0, cleared);
+    if (unlikely(c->trace_events))
+        trace_int_end(c);
     c->no_step = 1;
 }
 

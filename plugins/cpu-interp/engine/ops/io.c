@@ -12,6 +12,7 @@
 #include "../decode/emit.h"
 #include "../engine.h"
 #include "../remote.h"
+#include "../trace.h"
 
 /* The bitmap of the TSS: 2 bytes are read, so that ports across a byte's end are seen; the last
  * byte of the map is one of ones (SDM 1, 18.5.2). */
@@ -32,22 +33,28 @@ static __attribute__((noinline)) void port_check(struct cpu *c, const struct uop
         raise_error(c, u, EXC_GP, 0);
 }
 
+/* ---- the bus --------------------------------------------------------------------------------- */
+
 /* Other vCPUs need not wait for this one while it waits for a device: remote.h. */
-static uint32_t bus_in(struct cpu *c, uint16_t port, uint32_t width)
+static uint32_t bus_in(struct cpu *c, const struct uop *u, uint16_t port)
 {
     uint32_t value;
 
     remote_bus_enter(c);
-    value = c->bus->pio_read(c->handle, port, width);
+    value = c->bus->pio_read(c->handle, port, u->osize);
     remote_bus_leave(c);
+    if (unlikely(c->trace_events))
+        trace_pio(c, u, false, port, value, u->osize);
     return value;
 }
 
-static void bus_out(struct cpu *c, uint16_t port, uint32_t value, uint32_t width)
+static void bus_out(struct cpu *c, const struct uop *u, uint16_t port, uint32_t value)
 {
     remote_bus_enter(c);
-    c->bus->pio_write(c->handle, port, value, width);
+    c->bus->pio_write(c->handle, port, value, u->osize);
     remote_bus_leave(c);
+    if (unlikely(c->trace_events))
+        trace_pio(c, u, true, port, value, u->osize);
 }
 
 /* ---- IN, OUT --------------------------------------------------------------------------------- */
@@ -57,7 +64,7 @@ static __attribute__((noinline)) void port_in(struct cpu *c, const struct uop *u
     uint32_t value;
 
     port_check(c, u, port, u->osize);
-    value = bus_in(c, port, u->osize);
+    value = bus_in(c, u, port);
     if (u->osize == 1)
         c->reg[RAX] = (c->reg[RAX] & ~0xffull) | (uint8_t)value;
     else
@@ -69,7 +76,7 @@ static __attribute__((noinline)) void port_out(struct cpu *c, const struct uop *
     uint32_t value = (uint32_t)c->reg[RAX];
 
     port_check(c, u, port, u->osize);
-    bus_out(c, port, u->osize == 4 ? value : value & ((1u << 8 * u->osize) - 1), u->osize);
+    bus_out(c, u, port, u->osize == 4 ? value : value & ((1u << 8 * u->osize) - 1));
 }
 
 static const struct uop *op_in_imm(struct cpu *c, const struct uop *u)
@@ -124,7 +131,7 @@ static void in_once(struct cpu *c, const struct uop *u)
 
     la = ea_segment(c, u, SEG_ES, c->reg[RDI] & address_mask(u), u->osize, ACCESS_WRITE);
     probe_write(c, u, la, u->osize);
-    value = bus_in(c, port, u->osize);
+    value = bus_in(c, u, port);
     if (u->osize == 1)
         st8(c, u, la, (uint8_t)value);
     else
@@ -137,7 +144,7 @@ static void out_once(struct cpu *c, const struct uop *u)
     uint64_t la = ea_segment(c, u, u->seg, c->reg[RSI] & address_mask(u), u->osize, ACCESS_READ);
     uint32_t value = u->osize == 1 ? ld8(c, u, la) : (uint32_t)ld_sized(c, u, la, u->osize);
 
-    bus_out(c, (uint16_t)c->reg[RDX], value, u->osize);
+    bus_out(c, u, (uint16_t)c->reg[RDX], value);
     advance(c, u, RSI);
 }
 

@@ -17,6 +17,7 @@
 #include "../decode/emit.h"
 #include "../decode/features.h"
 #include "../engine.h"
+#include "../trace.h"
 
 #define MSR_TSC 0x10u
 #define MSR_PLATFORM_ID 0x17u
@@ -475,10 +476,15 @@ int msr_set(struct cpu *c, uint32_t index, uint64_t value)
 
 static __attribute__((noinline)) void msr_read(struct cpu *c, const struct uop *u)
 {
+    uint32_t index = (uint32_t)c->reg[RCX];
     uint64_t value = 0;
+    int err;
 
     need_cpl0(c, u);
-    if (msr_get(c, (uint32_t)c->reg[RCX], &value) != 0)
+    err = msr_get(c, index, &value);
+    if (unlikely(c->trace_events))
+        trace_msr(c, u, false, index, value, err != 0);
+    if (err != 0)
         raise_error(c, u, EXC_GP, 0);
     c->reg[RAX] = (uint32_t)value;
     c->reg[RDX] = value >> 32;
@@ -486,8 +492,15 @@ static __attribute__((noinline)) void msr_read(struct cpu *c, const struct uop *
 
 static __attribute__((noinline)) void msr_write(struct cpu *c, const struct uop *u)
 {
+    uint64_t value = (uint32_t)c->reg[RAX] | c->reg[RDX] << 32;
+    uint32_t index = (uint32_t)c->reg[RCX];
+    int err;
+
     need_cpl0(c, u);
-    if (msr_set(c, (uint32_t)c->reg[RCX], (uint32_t)c->reg[RAX] | c->reg[RDX] << 32) != 0)
+    err = msr_set(c, index, value);
+    if (unlikely(c->trace_events))
+        trace_msr(c, u, true, index, value, err != 0);
+    if (err != 0)
         raise_error(c, u, EXC_GP, 0);
 }
 

@@ -162,20 +162,9 @@ static const struct uop *string_handler(struct cpu *c, const struct uop *u, bool
                                         bool index)
 {
     x128 a = *xmm(c, u->d), b = u->x ? mem128(c, u) : *xmm(c, u->s);
-    uint32_t imm = u->imm8, a_length, b_length;
-    struct string_result r;
+    uint32_t imm = u->imm8;
+    struct string_result r = string_instruction(c, a, b, imm, counted, u->osize == 8);
 
-    if (counted) {
-        bool wide = u->osize == 8;
-        a_length =
-            string_length_of(wide ? (int64_t)c->reg[RAX] : (int32_t)(uint32_t)c->reg[RAX], imm);
-        b_length =
-            string_length_of(wide ? (int64_t)c->reg[RDX] : (int32_t)(uint32_t)c->reg[RDX], imm);
-    } else {
-        a_length = string_length(a, imm);
-        b_length = string_length(b, imm);
-    }
-    r = string_compare(a, a_length, b, b_length, imm);
     if (index)
         c->reg[RCX] = string_index(r.bits, imm);
     else

@@ -129,6 +129,20 @@ struct string_result string_compare(x128 a, uint32_t a_length, x128 b, uint32_t 
     return (struct string_result){bits, flags};
 }
 
+struct string_result string_instruction(const struct cpu *c, x128 a, x128 b, uint32_t imm,
+                                        bool counted, bool wide)
+{
+    int64_t rax = (int64_t)c->reg[RAX], rdx = (int64_t)c->reg[RDX];
+
+    if (!counted)
+        return string_compare(a, string_length(a, imm), b, string_length(b, imm), imm);
+    if (!wide) {
+        rax = (int32_t)rax;
+        rdx = (int32_t)rdx;
+    }
+    return string_compare(a, string_length_of(rax, imm), b, string_length_of(rdx, imm), imm);
+}
+
 uint32_t string_index(uint32_t bits, uint32_t imm)
 {
     if (bits == 0)

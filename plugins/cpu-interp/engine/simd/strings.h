@@ -19,6 +19,10 @@ uint32_t string_length_of(int64_t value, uint32_t imm);
 /* The comparison of a (the first operand) with b, of these lengths. */
 struct string_result string_compare(x128 a, uint32_t a_length, x128 b, uint32_t b_length,
                                     uint32_t imm);
+/* The whole of an instruction's comparison: lengths by terminators, or (`counted`) by EAX and EDX,
+ * RAX and RDX if `wide`. */
+struct string_result string_instruction(const struct cpu *c, x128 a, x128 b, uint32_t imm,
+                                        bool counted, bool wide);
 /* PCMPxSTRI's ECX, by imm[6]: the most or the least significant bit. */
 uint32_t string_index(uint32_t bits, uint32_t imm);
 /* PCMPxSTRM's XMM0, by imm[6]: a mask of elements or bits. */

@@ -50,7 +50,7 @@ static inline uint64_t mem256(struct cpu *c, const struct uop *u)
     do {                                                                                           \
     } while (0)
 
-#define VEX_128(name, lane, mem, begin, end)                                                       \
+#define VEX_128_RR(name, lane, begin, end)                                                         \
     static const struct uop *op_v##name##_rr(struct cpu *c, const struct uop *u)                   \
     {                                                                                              \
         avx_check(c, u);                                                                           \
@@ -60,7 +60,8 @@ static inline uint64_t mem256(struct cpu *c, const struct uop *u)
         end(c, u, a);                                                                              \
         set_xmm(c, u->d, a);                                                                       \
         NEXT(c, u);                                                                                \
-    }                                                                                              \
+    }
+#define VEX_128_RM(name, lane, mem, begin, end)                                                    \
     static const struct uop *op_v##name##_rm(struct cpu *c, const struct uop *u)                   \
     {                                                                                              \
         avx_check(c, u);                                                                           \
@@ -71,6 +72,10 @@ static inline uint64_t mem256(struct cpu *c, const struct uop *u)
         set_xmm(c, u->d, a);                                                                       \
         NEXT(c, u);                                                                                \
     }
+
+#define VEX_128(name, lane, mem, begin, end)                                                       \
+    VEX_128_RR(name, lane, begin, end)                                                             \
+    VEX_128_RM(name, lane, mem, begin, end)
 
 /* `shift`: how far the immediate is shifted for the high half. */
 #define VEX_256(name, lane, shift, begin, end)                                                     \
