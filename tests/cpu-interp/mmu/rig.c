@@ -4,6 +4,8 @@
  */
 #include "rig.h"
 
+#include "trace.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -49,6 +51,22 @@ _Noreturn void raise_bad_address(struct cpu *c, const struct uop *u, uint8_t seg
 void cpu_mode_changed(struct cpu *c)
 {
     rig_of(c)->mode_changes++;
+}
+
+/* Nothing is traced here. */
+void trace_at(struct cpu *c, const struct uop *u)
+{
+    (void)c;
+    (void)u;
+}
+
+void trace_mmio(struct cpu *c, bool write, uint64_t gpa, uint64_t value, uint32_t bytes)
+{
+    (void)c;
+    (void)write;
+    (void)gpa;
+    (void)value;
+    (void)bytes;
 }
 
 /* Takes the marks away, as the real one. */
