@@ -294,6 +294,7 @@ static __attribute__((noinline)) void emms(struct cpu *c, const struct uop *u)
     if (c->cr0 & CR0_EM)
         raise_exception(c, u, EXC_UD);
     x87_wait(c, u);
+    c->fpu.top = 0; /* as every MMX instruction does */
     c->fpu.valid = 0;
 }
 

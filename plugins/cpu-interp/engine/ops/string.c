@@ -37,6 +37,20 @@ INLINE void count_down(struct cpu *c, const struct uop *u, uint64_t n)
     set_reg(c, RCX, u->asize, c->reg[RCX] - n);
 }
 
+/* A repetition with 32-bit addresses in 64-bit code clears the upper half of RCX before all else:
+ * also if the count is 0, or its first element faults. MOVS and STOS clear those of RSI and RDI. So
+ * AMD's processors. */
+INLINE void begin(struct cpu *c, const struct uop *u, bool from, bool to)
+{
+    if (likely(u->asize != 4))
+        return;
+    c->reg[RCX] = (uint32_t)c->reg[RCX];
+    if (from)
+        c->reg[RSI] = (uint32_t)c->reg[RSI];
+    if (to)
+        c->reg[RDI] = (uint32_t)c->reg[RDI];
+}
+
 /* True: the repetition has to be left now, though it is not done. */
 INLINE bool interrupted(const struct cpu *c)
 {
@@ -127,8 +141,7 @@ static uint64_t movs_run(struct cpu *c, const struct uop *u, uint64_t count)
     if (c->rflags & (FLAG_DF | FLAG_TF))
         return 0;
     from = run(c, u, source(c, u), ACCESS_READ, &from_bytes);
-    /* An element in two pages is read whole before the destination is looked at. */
-    if (!from || from_bytes < u->osize)
+    if (!from || from_bytes < u->osize) /* the source's faults come first */
         return 0;
     to = run(c, u, destination(c, u, ACCESS_WRITE), ACCESS_WRITE, &to_bytes);
     if (!to)
@@ -146,6 +159,7 @@ NOINLINE bool movs(struct cpu *c, const struct uop *u)
 {
     uint64_t count;
 
+    begin(c, u, true, true);
     while ((count = count_left(c, u)) != 0) {
         uint64_t n = movs_run(c, u, count);
         if (!n) {
@@ -216,6 +230,7 @@ NOINLINE bool stos(struct cpu *c, const struct uop *u)
 {
     uint64_t count;
 
+    begin(c, u, false, true);
     while ((count = count_left(c, u)) != 0) {
         uint64_t n = stos_run(c, u, count);
         if (!n) {
@@ -239,6 +254,7 @@ static void lods_one(struct cpu *c, const struct uop *u)
 
 NOINLINE bool lods(struct cpu *c, const struct uop *u)
 {
+    begin(c, u, false, false);
     while (count_left(c, u)) {
         lods_one(c, u);
         count_down(c, u, 1);
@@ -283,6 +299,7 @@ NOINLINE bool compare(struct cpu *c, const struct uop *u)
     bool until = u->d == REPEAT_NOT_EQUAL, any = false, done = true;
     struct pair p = {0, 0};
 
+    begin(c, u, false, false);
     while (count_left(c, u)) {
         p = u->extra[1] ? cmps_one(c, u) : scas_one(c, u);
         any = true;

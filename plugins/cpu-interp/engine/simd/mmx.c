@@ -162,9 +162,11 @@ static const struct uop *op_mmx_load32(struct cpu *c, const struct uop *u)
     NEXT(c, u);
 }
 
+/* TOP is 0 even if the store faults: so it is on processors. */
 static const struct uop *op_mmx_store64(struct cpu *c, const struct uop *u)
 {
     mmx_check(c, u);
+    c->fpu.top = 0;
     st64(c, u, vector_ea(c, u, 8, ACCESS_WRITE), mmx(c, u->s));
     mmx_enter(c);
     NEXT(c, u);
@@ -173,6 +175,7 @@ static const struct uop *op_mmx_store64(struct cpu *c, const struct uop *u)
 static const struct uop *op_mmx_store32(struct cpu *c, const struct uop *u)
 {
     mmx_check(c, u);
+    c->fpu.top = 0;
     st32(c, u, vector_ea(c, u, 4, ACCESS_WRITE), (uint32_t)mmx(c, u->s));
     mmx_enter(c);
     NEXT(c, u);
@@ -293,9 +296,9 @@ static const struct uop *op_mmx_pmovmskb(struct cpu *c, const struct uop *u)
 static const struct uop *op_maskmovq(struct cpu *c, const struct uop *u)
 {
     mmx_check(c, u);
+    mmx_enter(c);
     uint64_t la = vector_ea(c, u, 8, ACCESS_WRITE);
     store_masked_bytes(c, u, la, x128_of(mmx(c, u->d), 0), x128_of(mmx(c, u->s), 0), 8);
-    mmx_enter(c);
     NEXT(c, u);
 }
 

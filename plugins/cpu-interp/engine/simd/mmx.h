@@ -24,7 +24,8 @@ static inline uint64_t mmx(const struct cpu *c, uint32_t number)
     return c->fpu.r[number].mantissa;
 }
 
-/* What every MMX instruction does to the x87 state, once it cannot fault any more. */
+/* What every MMX instruction does to the x87 state: once its operands are there, before it stores
+ * or raises #XM. */
 static inline void mmx_enter(struct cpu *c)
 {
     c->fpu.top = 0;

@@ -92,11 +92,11 @@ TO_INTEGER_HANDLERS(cvttsd2si, mem64)
         sse_check(c, u);                                                                           \
         mmx_check(c, u);                                                                           \
         x128 a = *xmm(c, u->d), b = x128_of(mmx(c, u->s), 0);                                      \
+        mmx_enter(c);                                                                              \
         MXCSR_BEGIN(c, a, b);                                                                      \
         a = lane(a, b, 0);                                                                         \
         MXCSR_END(c, u, a);                                                                        \
         *xmm(c, u->d) = a;                                                                         \
-        mmx_enter(c);                                                                              \
         NEXT(c, u);                                                                                \
     }                                                                                              \
     static const struct uop *op_##name##_rm(struct cpu *c, const struct uop *u)                    \
@@ -122,6 +122,7 @@ FROM_MMX(cvtpi2pd, lane_cvtdq2pd)
         sse_check(c, u);                                                                           \
         mmx_check(c, u);                                                                           \
         x128 b = *xmm(c, u->s);                                                                    \
+        mmx_enter(c);                                                                              \
         MXCSR_BEGIN(c, b, b);                                                                      \
         b = lane(b, b, 0);                                                                         \
         MXCSR_END(c, u, b);                                                                        \
@@ -133,6 +134,7 @@ FROM_MMX(cvtpi2pd, lane_cvtdq2pd)
         sse_check(c, u);                                                                           \
         mmx_check(c, u);                                                                           \
         x128 b = mem(c, u);                                                                        \
+        mmx_enter(c);                                                                              \
         MXCSR_BEGIN(c, b, b);                                                                      \
         b = lane(b, b, 0);                                                                         \
         MXCSR_END(c, u, b);                                                                        \
