@@ -212,7 +212,8 @@ static uint32_t half_of_single(uint32_t a, uint32_t rounding, int *flags)
 static x128 halves_to_singles(uint64_t halves)
 {
 #if SIMD_HOST
-    if (likely(__builtin_cpu_supports("f16c"))) {
+    if (likely(
+            __builtin_cpu_supports("avx2"))) { /* all that have it have F16C; clang has no name */
         x128 r;
 
         __asm__ volatile("vcvtph2ps %1, %0" : "=x"(r) : "x"(x128_of(halves, 0)));
@@ -234,7 +235,8 @@ static uint64_t singles_to_halves(x128 a, uint32_t imm, uint32_t mxcsr)
     int flags = 0;
 
 #if SIMD_HOST
-    if (likely(__builtin_cpu_supports("f16c"))) {
+    if (likely(
+            __builtin_cpu_supports("avx2"))) { /* all that have it have F16C; clang has no name */
         x128 h;
 
         switch (rounding) {
