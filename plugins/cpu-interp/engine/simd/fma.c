@@ -292,21 +292,19 @@ static bool emit_vcvtph2ps(struct emit *e)
 static const struct uop *op_vcvtps2ph(struct cpu *c, const struct uop *u)
 {
     avx_check(c, u);
-    uint64_t la = u->x ? vector_ea(c, u, u->osize / 2u, ACCESS_WRITE) : 0;
     x128 b = *xmm(c, u->s), r;
-    if (u->x)
-        probe_write(c, u, la, u->osize / 2u);
     MXCSR_BEGIN(c, b, b);
     r = x128_of(singles_to_halves(b, u->imm8, c->fpu.mxcsr), 0);
     if (u->osize == 32)
         r[1] = singles_to_halves(*ymm_high(c, u->s), u->imm8, c->fpu.mxcsr);
     MXCSR_END(c, u, r);
+    /* The flags of the conversion stay if the store faults. */
     if (!u->x)
         set_xmm(c, u->d, r);
     else if (u->osize == 32)
-        st128(c, u, la, r);
+        st128(c, u, vector_ea(c, u, 16, ACCESS_WRITE), r);
     else
-        st64(c, u, la, r[0]);
+        st64(c, u, vector_ea(c, u, 8, ACCESS_WRITE), r[0]);
     NEXT(c, u);
 }
 
