@@ -7,7 +7,7 @@
 # EXPECTED-OUTPUT, byte by byte, and its exit status. Beside the machine file there may be a file of the same
 # name that ends with .input: the guest's input. Plugins are looked for in GUEST_PLUGINS too. With CPU-PLUGIN
 # the machine runs under that backend, whatever the file says; where the host cannot have it, the test is
-# skipped: exit status 77, after a line that says why.
+# skipped: exit status 77, after a line that says why. GUEST_FILTER is what sed is to do to both texts first.
 set -u
 
 if [ $# -lt 4 ]; then
@@ -41,6 +41,12 @@ set -- run
 timeout -k 5 "${GUEST_SECONDS:-60}" "$backplane" "$@" "$machine" \
     <"$input" >"$scratch/output" 2>"$scratch/messages"
 got=$?
+
+if [ -n "${GUEST_FILTER:-}" ]; then
+    sed "$GUEST_FILTER" "$expected" >"$scratch/expected"
+    sed -i "$GUEST_FILTER" "$scratch/output"
+    expected=$scratch/expected
+fi
 
 failed=0
 if ! cmp -s "$expected" "$scratch/output"; then
