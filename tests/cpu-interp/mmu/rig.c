@@ -297,7 +297,7 @@ uint32_t rig_map(struct rig *r, uint64_t la, uint64_t gpa, uint32_t shift, uint6
             rig_poke(r, where[count++], entry, bytes);
             return count;
         }
-        rig_poke(r, where[count++], tables[level + 1] | (flags & ~(uint64_t)(G | D)), bytes);
+        rig_poke(r, where[count++], tables[(level + 1) & 3] | (flags & ~(uint64_t)(G | D)), bytes);
     }
     abort();
 }
