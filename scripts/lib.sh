@@ -15,6 +15,10 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config libinih-dev libjson-c
 packages_guest=(cpio gzip)
 # shellcheck disable=SC2034
 packages_lab=(qemu-system-x86)
+# What preset aarch64 takes of this machine, and what it links from a folder of its own.
+# shellcheck disable=SC2034
+packages_aarch64=(gcc-aarch64-linux-gnu qemu-user-static)
+packages_aarch64_target=(libc6-dev libcmocka-dev libinih-dev libjson-c-dev libzstd-dev libzydis-dev)
 
 say() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
@@ -87,6 +91,61 @@ fetch_package() {
         mkdir "$temp/root"
         dpkg-deb -x "$temp"/*.deb "$temp/root"
         # Someone else may have been faster: then theirs is as good.
+        mv -T "$temp/root" "$dir" 2>/dev/null || [ -d "$dir" ] || die "cannot create $dir"
+        rm -rf "$temp"
+    fi
+    printf '%s\n' "$dir"
+}
+
+# apt_config ARCH DIR: makes DIR a state of APT's own for another architecture, with this machine's sources and keys;
+# prints the file for apt-get -c.
+apt_config() {
+    mkdir -p "$2"/state/lists/partial "$2"/cache/archives/partial
+    : >"$2/status"
+    # Hooks of this machine are about its own cache.
+    cat >"$2/apt.conf" <<END
+#clear APT::Architectures;
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+APT::Architecture "$1";
+APT::Architectures { "$1"; };
+APT::Sandbox::User "root";
+Dir::State "$2/state";
+Dir::State::status "$2/status";
+Dir::Cache "$2/cache";
+END
+    printf '%s\n' "$2/apt.conf"
+}
+
+# fetch_sysroot ARCH NAME...: downloads packages of another architecture, with all that they depend on, and unpacks
+# them into one folder, which it prints; APT and dpkg of this machine do not hear of them. Cached by the names.
+fetch_sysroot() {
+    local arch=$1 dir=$backplane_cache/sysroot-$1 temp config package link
+
+    shift
+    if [ "$(cat "$dir/packages" 2>/dev/null)" != "$*" ]; then
+        mkdir -p "$backplane_cache"
+        temp=$(mktemp -d "$backplane_cache/.fetch.XXXXXX")
+        config=$(apt_config "$arch" "$temp/apt")
+        say "fetching $* for $arch (apt-get install --download-only)"
+        # shellcheck disable=SC2015  # either may fail
+        apt-get -qq -c "$config" update </dev/null >&2 &&
+            apt-get -qq -y -c "$config" --download-only --no-install-recommends install "$@" \
+                </dev/null >&2 || {
+            rm -rf "$temp"
+            die "apt-get could not download packages for $arch: see above"
+        }
+        mkdir "$temp/root"
+        for package in "$temp"/apt/cache/archives/*.deb; do
+            dpkg-deb -x "$package" "$temp/root" || die "cannot unpack $package"
+        done
+        # They are meant for a root, which this is not: made relative they stay inside.
+        while read -r -d '' link; do
+            ln -snfr "$temp/root$(readlink "$link")" "$link"
+        done < <(find "$temp/root" -lname '/*' -print0)
+        printf '%s\n' "$*" >"$temp/root/packages"
+        rm -rf "$dir"
         mv -T "$temp/root" "$dir" 2>/dev/null || [ -d "$dir" ] || die "cannot create $dir"
         rm -rf "$temp"
     fi

@@ -634,10 +634,13 @@ static void exact_tiny_result_underflows_only_if_unmasked(void **state)
     assert_int_equal(BENCH_RUN(b, 0xf2, 0x0f, 0x59, 0xc1), BENCH_STOPPED);
     assert_int_equal(c->v[0].u64[0], UINT64_C(0x0008000000000000));
     assert_int_equal(mxcsr_sync(c) & MXCSR_FLAGS, 0);
+#if defined(__x86_64__)
+    /* Other hosts do not see it: fpu/mxcsr.h. */
     c->v[0].u64[0] = UINT64_C(0x0010000000000000);
     mxcsr_load(c, 0x1f80 & ~(MXCSR_UE << 7));
     assert_int_equal(BENCH_RUN(b, 0xf2, 0x0f, 0x59, 0xc1), EXC_XM);
     assert_int_equal(c->v[0].u64[0], UINT64_C(0x0010000000000000));
+#endif
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_bench, drop_bench)

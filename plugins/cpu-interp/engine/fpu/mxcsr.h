@@ -33,7 +33,8 @@
  *
  * Hosts that are not x86 use <fenv.h>: the denormal flag (DE) is never set there, and FTZ and DAZ
  * work where the host has them (aarch64's FPCR.FZ does both at once; it is set if the guest sets
- * both).
+ * both). A result that is tiny but exact does not underflow there though underflow be unmasked, and
+ * aarch64 finds out that a result is tiny before it rounds, x86 after.
  *
  * Left out: after an unmasked underflow, PE is set too if the result was not exact or was below
  * the normal range.
