@@ -68,6 +68,11 @@ struct boot_state {
     struct bp_x86_sys sys;
 };
 
+/* Looks whether `path` is a file that boot_load() would open, a regular one that is not empty,
+ * without opening it: there is no effect, and a FIFO does not wait. -ENOENT, -EACCES, -EISDIR,
+ * -EINVAL, with the sentence of boot_load(). What is in it is not looked at. [main] */
+int boot_check_file(const char *path, struct error *e);
+
 /* Loads everything. Files are opened and checked before RAM is written, but after an error some of
  * it may be. RAM need not be zero. -ENOENT, -EACCES, -EISDIR, -EINVAL (not what was expected,
  * truncated), -ENOSPC (does not fit RAM, or stands over something else), -ENODATA (shrank

@@ -22,7 +22,7 @@ static int check_kind(const struct stat *st, const char *path, struct error *e)
     const char *kind = "no regular file";
 
     if (S_ISREG(st->st_mode))
-        return 0;
+        return st->st_size > 0 ? 0 : error_set(e, -EINVAL, "%s: is empty (0 bytes)", path);
     if (S_ISDIR(st->st_mode))
         return error_set(e, -EISDIR, "%s: is a directory, expected a file", path);
     if (S_ISFIFO(st->st_mode))
@@ -45,15 +45,26 @@ static int open_failed(const char *path, int err, struct error *e)
     return error_set(e, -err, "%s: cannot be opened: %s", path, strerror(err));
 }
 
+int image_check(const char *path, struct error *e)
+{
+    struct stat st;
+    int err;
+
+    if (stat(path, &st))
+        return open_failed(path, errno, e);
+    err = check_kind(&st, path, e);
+    if (!err && faccessat(AT_FDCWD, path, R_OK, AT_EACCESS))
+        err = open_failed(path, errno, e);
+    return err;
+}
+
 int image_open(struct image *image, const char *path, struct error *e)
 {
     struct stat st;
     int err, fd;
 
     *image = (struct image){.path = path, .fd = -1};
-    if (stat(path, &st))
-        return open_failed(path, errno, e);
-    err = check_kind(&st, path, e);
+    err = image_check(path, e);
     if (err)
         return err;
     fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -66,10 +77,6 @@ int image_open(struct image *image, const char *path, struct error *e)
     err = check_kind(&st, path, e);
     if (err)
         goto fail;
-    if (st.st_size <= 0) {
-        err = error_set(e, -EINVAL, "%s: is empty (0 bytes)", path);
-        goto fail;
-    }
     image->fd = fd;
     image->size = (uint64_t)st.st_size;
     return 0;

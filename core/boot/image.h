@@ -17,6 +17,8 @@ struct image {
     int fd;
 };
 
+/* As image_open(), without opening. [main] */
+int image_check(const char *path, struct error *e);
 /* Opens a regular, non-empty file. -ENOENT, -EACCES, -EISDIR, -EINVAL (FIFO, device, empty). [main]
  */
 int image_open(struct image *image, const char *path, struct error *e);

@@ -274,6 +274,11 @@ int loader_run(const struct boot_request *request, const struct image *kernel,
     return error_set(e, -EINVAL, "%s: unknown boot protocol %d", kernel->path, (int)protocol);
 }
 
+int boot_check_file(const char *path, struct error *e)
+{
+    return image_check(path, e);
+}
+
 int boot_load(const struct boot_request *request, const struct boot_target *target,
               struct boot_state *state, struct error *e)
 {

@@ -9,6 +9,7 @@
 #include "machine/props.h"
 
 #include "base/nearest.h"
+#include "machine/forms.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,35 +51,6 @@ static int wrong(const struct parse *p, const char *format, ...)
 }
 
 /* ---- numbers ---- */
-
-/* Digits at `*text`, decimal or after 0x. 0; -ERANGE beyond 64 bits, -EINVAL without a digit. */
-static int digits(const char **text, uint64_t *out)
-{
-    const char *at = *text;
-    unsigned radix = 10;
-    int ret = -EINVAL;
-
-    if (at[0] == '0' && (at[1] == 'x' || at[1] == 'X')) {
-        radix = 16;
-        at += 2;
-    }
-    *out = 0;
-    for (;; at++) {
-        unsigned digit = *at >= '0' && *at <= '9'   ? (unsigned)(*at - '0')
-                         : *at >= 'a' && *at <= 'f' ? (unsigned)(*at - 'a') + 10
-                         : *at >= 'A' && *at <= 'F' ? (unsigned)(*at - 'A') + 10
-                                                    : 99;
-
-        if (digit >= radix)
-            break;
-        if (ret == -EINVAL)
-            ret = 0;
-        if (__builtin_mul_overflow(*out, radix, out) || __builtin_add_overflow(*out, digit, out))
-            ret = -ERANGE;
-    }
-    *text = at;
-    return ret;
-}
 
 /* A size as a file would say it, in the largest unit that gives a whole number. */
 static const char *size_text(uint64_t bytes, char text[24])
@@ -129,7 +101,7 @@ static int parse_uint(const struct parse *p, void *out)
 {
     uint64_t value, min, max;
     const char *at = p->text;
-    int ret = digits(&at, &value);
+    int ret = form_digits(&at, &value);
     char low[24], high[24];
 
     bounds(p->prop, p->width, &min, &max);
@@ -149,7 +121,7 @@ static int parse_size(const struct parse *p, void *out)
     static const char units[] = "KMGT";
     uint64_t value, min, max;
     const char *at = p->text, *unit;
-    int ret = digits(&at, &value);
+    int ret = form_digits(&at, &value);
     char low[24], high[24];
 
     bounds(p->prop, 8, &min, &max);
@@ -262,6 +234,24 @@ static int parse_string(const struct parse *p, void *out)
     if (!copy)
         return wrong(p, "out of memory");
     memcpy(out, &copy, sizeof(copy));
+    return 0;
+}
+
+static int parse_address(const struct parse *p, void *out)
+{
+    const char *why = form_address(p->text);
+
+    return why ? wrong(p, "%s", why) : parse_string(p, out);
+}
+
+static int parse_range(const struct parse *p, void *out)
+{
+    struct bp_range range;
+    const char *why = form_range(p->text, &range.first, &range.last);
+
+    if (why)
+        return wrong(p, "%s", why);
+    memcpy(out, &range, sizeof(range));
     return 0;
 }
 
@@ -387,11 +377,13 @@ static const struct type types[] = {
     [BP_PROP_ENUM] = {parse_enum, 4},
     [BP_PROP_MAC] = {parse_mac, 6},
     [BP_PROP_REF] = {parse_ref, sizeof(void *)},
+    [BP_PROP_ADDRESS] = {parse_address, sizeof(char *)},
+    [BP_PROP_RANGE] = {parse_range, sizeof(struct bp_range)},
 };
 
 static const struct type *type_of(const struct bp_prop *prop)
 {
-    if (prop->type < BP_PROP_BOOL || prop->type > BP_PROP_REF)
+    if (prop->type < BP_PROP_BOOL || prop->type > BP_PROP_RANGE)
         return NULL;
     return &types[prop->type];
 }

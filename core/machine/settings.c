@@ -187,7 +187,7 @@ static const char *module_path(struct planning *p, const struct config_value *at
 
     if (path)
         path = props_path(p->plan->arena, at->base, path);
-    if (path && props_check_path(path, 0, &e)) {
+    if (path && (props_check_path(path, 0, &e) || boot_check_file(path, &e))) {
         boot_error(p, at, e.text);
         return text;
     }
@@ -219,6 +219,21 @@ static void resolve_modules(struct planning *p, const struct config_section *sec
     for (uint64_t i = 0; i < list->count; i++)
         paths[i] = module_path(p, at, ((const char *const *)list->items)[i]);
     list->items = paths;
+}
+
+/* The loader takes less than a path can name; whether the path leads anywhere was told already. */
+static void check_files(struct planning *p, const struct config_section *section)
+{
+    const struct {
+        const char *key, *path;
+    } files[] = {{"kernel", p->plan->boot.kernel},
+                 {"initrd", p->plan->boot.initrd},
+                 {"binary", p->plan->boot.binary}};
+    struct error e;
+
+    for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        if (files[i].path && boot_check_file(files[i].path, &e))
+            boot_error(p, config_value(section, files[i].key), e.text);
 }
 
 /* Keys that have no meaning beside each other. */
@@ -290,6 +305,7 @@ void settings_fill_boot(struct planning *p)
 
     if (!props_fill(&job, settings_boot, boot, sizeof(*boot)))
         resolve_modules(p, job.section);
+    check_files(p, job.section);
     props_tell_unknown(&job, settings_boot);
     boot->has_address = config_value(job.section, "address") != NULL;
     boot->has_entry = config_value(job.section, "entry") != NULL;

@@ -29,6 +29,8 @@ static const struct {
     [BP_PROP_ENUM] = {"ENUM", 4},
     [BP_PROP_MAC] = {"MAC", 6},
     [BP_PROP_REF] = {"REF", sizeof(void *)},
+    [BP_PROP_ADDRESS] = {"ADDRESS", sizeof(void *)},
+    [BP_PROP_RANGE] = {"RANGE", sizeof(struct bp_range)},
 };
 #define TYPES ((uint32_t)(sizeof(types) / sizeof(types[0])))
 
@@ -57,7 +59,7 @@ static int check_member(const struct copy *c, const struct bp_prop *p, uint32_t 
         if (p->width != types[p->type].width)
             return copy_fail(c, -EINVAL, "its member has %u bytes; %s needs %u", p->width, type,
                              types[p->type].width);
-        align = p->type == BP_PROP_MAC ? 1 : p->width;
+        align = p->type == BP_PROP_MAC ? 1 : p->type == BP_PROP_RANGE ? sizeof(uint64_t) : p->width;
     }
     if ((uint64_t)p->offset + p->width > config_size)
         return copy_fail(c, -EINVAL,

@@ -3,37 +3,18 @@
  * program/options.c - the table of options, and what each sets.
  *
  * The parser and the help are driven by the table alone. An option that concerns one key says so
- * there; one that brings devices has a function. Devices are built in finish(), when all options
- * are known, as each may depend on another wherever it stands.
+ * there; one that brings devices has a function, which only notes it: devices.c makes them.
  */
-#include "program/options.h"
+#include "program/parse.h"
 
 #include "base/nearest.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define REPEAT_MAX 32u /* of --disk and of --net */
 #define HELP_COLUMN 30
 #define HELP_WIDTH 100
-
-/* What options say of devices, until finish(). */
-struct parse {
-    struct options *o;
-    const char *option; /* being taken, in the table's spelling */
-    const char *disks[REPEAT_MAX];
-    const char *nets[REPEAT_MAX], *net_origins[REPEAT_MAX];
-    const char *nic, *serial, *console; /* arguments; NULL: not given */
-    uint32_t disk_count, net_count;
-    uint32_t snapshot, verbose;
-    const char *serial_origin;  /* option that gave `serial` */
-    const char *backend;        /* that an option names, as the key cpu.plugin has it, or NULL */
-    const char *machine_option; /* the first that says something of a machine, or NULL */
-    const char *trace_option;   /* the first that says something of a trace, or NULL */
-    uint32_t traces;            /* what is to be traced is said */
-};
 
 struct option {
     const char *name; /* NULL: `help` is a heading */
@@ -45,87 +26,27 @@ struct option {
     const char *help;
 };
 
-/* Origin of what nobody asked for, and which therefore overrides nothing. */
-static const char default_serial[] = "the default serial port";
-static const char default_backend[] = "the backend that traces";
-
-static int fail(struct parse *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static int fail(struct parse *p, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(p->o->error, sizeof(p->o->error), format, args);
-    va_end(args);
-    return -EINVAL;
-}
-
-/* ---- settings ---- */
-
-static int add(struct parse *p, const char *origin, const char *key, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static int add(struct parse *p, const char *origin, const char *key, const char *format, ...)
-{
-    struct options *o = p->o;
-    struct setting setting = {.key = strdup(key),
-                              .origin = origin,
-                              .keep = origin == default_serial || origin == default_backend};
-    va_list args;
-
-    if (o->setting_count == o->setting_capacity) {
-        uint32_t capacity = o->setting_capacity ? o->setting_capacity * 2 : 32;
-        struct setting *grown = realloc(o->settings, capacity * sizeof(*grown));
-
-        if (grown) {
-            o->settings = grown;
-            o->setting_capacity = capacity;
-        }
-    }
-    va_start(args, format);
-    if (vasprintf(&setting.value, format, args) < 0)
-        setting.value = NULL;
-    va_end(args);
-    if (!setting.key || !setting.value || o->setting_count == o->setting_capacity) {
-        free(setting.key);
-        free(setting.value);
-        fail(p, "out of memory");
-        return -ENOMEM;
-    }
-    o->settings[o->setting_count++] = setting;
-    return 0;
-}
-
-static void settings_free(struct setting *settings, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        free(settings[i].key);
-        free(settings[i].value);
-    }
-    free(settings);
-}
-
 /* ---- options that do more than set a key ---- */
 
 static int take_memory(struct parse *p, const char *argument)
 {
     size_t len = strspn(argument, "0123456789");
 
-    return add(p, p->option, "machine.memory", "%s%s", argument, len && !argument[len] ? "M" : "");
+    return parse_add(p, p->option, "machine.memory", "%s%s", argument,
+                     len && !argument[len] ? "M" : "");
 }
 
 static int take_backend(struct parse *p, const char *argument)
 {
     int whole = !strcmp(argument, "auto") || !strncmp(argument, "cpu-", 4) || strchr(argument, '/');
 
-    return add(p, p->option, "cpu.plugin", "%s%s", whole ? "" : "cpu-", argument);
+    return parse_add(p, p->option, "cpu.plugin", "%s%s", whole ? "" : "cpu-", argument);
 }
 
 static int take_cpu(struct parse *p, const char *argument)
 {
     if (!strcmp(argument, "v2") || !strcmp(argument, "v3") || !strcmp(argument, "host"))
-        return add(p, p->option, "cpu.level", "%s", argument);
+        return parse_add(p, p->option, "cpu.level", "%s", argument);
     return take_backend(p, argument);
 }
 
@@ -133,13 +54,14 @@ static int take_verbose(struct parse *p, const char *argument)
 {
     (void)argument;
     p->verbose++;
-    return add(p, p->option, "machine.log", "%u", p->verbose > 1 ? 4u : 3u);
+    return parse_add(p, p->option, "machine.log", "%u", p->verbose > 1 ? 4u : 3u);
 }
 
 static int take_disk(struct parse *p, const char *argument)
 {
     if (p->disk_count == REPEAT_MAX)
-        return fail(p, "--disk: more than %u disks; describe the machine in a file", REPEAT_MAX);
+        return parse_fail(p, "--disk: more than %u disks; describe the machine in a file",
+                          REPEAT_MAX);
     p->disks[p->disk_count++] = argument;
     return 0;
 }
@@ -154,8 +76,8 @@ static int take_snapshot(struct parse *p, const char *argument)
 static int take_network(struct parse *p, const char *argument)
 {
     if (p->net_count == REPEAT_MAX)
-        return fail(p, "%s: more than %u networks; describe the machine in a file", p->option,
-                    REPEAT_MAX);
+        return parse_fail(p, "%s: more than %u networks; describe the machine in a file", p->option,
+                          REPEAT_MAX);
     p->nets[p->net_count] = argument;
     p->net_origins[p->net_count++] = p->option;
     return 0;
@@ -166,15 +88,16 @@ static int take_net(struct parse *p, const char *argument)
     if (!strcmp(argument, "none"))
         return 0;
     if (strcmp(argument, "user") != 0 && (strncmp(argument, "tap=", 4) != 0 || !argument[4]))
-        return fail(p, "--net: \"%s\" is no network; expected user, tap=INTERFACE or none",
-                    argument);
+        return parse_fail(p, "--net: \"%s\" is no network; expected user, tap=INTERFACE or none",
+                          argument);
     return take_network(p, argument);
 }
 
 static int take_nic(struct parse *p, const char *argument)
 {
     if (strcmp(argument, "e1000") != 0 && strcmp(argument, "virtio") != 0)
-        return fail(p, "--nic: \"%s\" is no network adapter; expected e1000 or virtio", argument);
+        return parse_fail(p, "--nic: \"%s\" is no network adapter; expected e1000 or virtio",
+                          argument);
     p->nic = argument;
     return 0;
 }
@@ -205,11 +128,11 @@ static int take_set(struct parse *p, const char *argument)
     int ret;
 
     if (!equals || !memchr(argument, '.', (size_t)(equals - argument)))
-        return fail(p,
-                    "--set: \"%.200s\" sets nothing; expected SECTION.KEY=VALUE, as in com1.irq=3",
-                    argument);
+        return parse_fail(
+            p, "--set: \"%.200s\" sets nothing; expected SECTION.KEY=VALUE, as in com1.irq=3",
+            argument);
     key = strndup(argument, (size_t)(equals - argument));
-    ret = key ? add(p, "--set", key, "%s", equals + 1) : -ENOMEM;
+    ret = key ? parse_add(p, "--set", key, "%s", equals + 1) : -ENOMEM;
     free(key);
     return ret;
 }
@@ -219,7 +142,7 @@ static int take_plugin_path(struct parse *p, const char *argument)
     char *old = p->o->plugin_path, *joined;
 
     if (asprintf(&joined, "%s%s%s", old ? old : "", old ? ":" : "", argument) < 0) {
-        fail(p, "out of memory");
+        parse_fail(p, "out of memory");
         return -ENOMEM;
     }
     free(old);
@@ -246,7 +169,7 @@ static int set_trace(struct parse *p, const char *key, const char *argument)
 {
     if (!p->trace_option)
         p->trace_option = p->option;
-    return add(p, p->option, key, "%s", argument);
+    return parse_add(p, p->option, key, "%s", argument);
 }
 
 static int take_trace(struct parse *p, const char *argument)
@@ -270,27 +193,8 @@ static int take_trace_privilege(struct parse *p, const char *argument)
     return set_trace(p, "cpu.trace-privilege", argument);
 }
 
-/* Digits at *text, after 0x hexadecimal ones; *text moves behind them. */
-static int skip_number(const char **text)
-{
-    int is_hex = (*text)[0] == '0' && ((*text)[1] == 'x' || (*text)[1] == 'X');
-    const char *digits = *text + (is_hex ? 2 : 0);
-    size_t len = strspn(digits, is_hex ? "0123456789abcdefABCDEF" : "0123456789");
-
-    *text = digits + len;
-    return len > 0;
-}
-
-/* A text to the machine, so its form is looked at here: `check` tells then. */
 static int take_trace_range(struct parse *p, const char *argument)
 {
-    const char *at = argument;
-
-    if (!skip_number(&at) || *at++ != '-' || !skip_number(&at) || *at)
-        return fail(p,
-                    "--trace-range: \"%.100s\" is no range; expected two addresses, as in "
-                    "0x1000-0x1fff",
-                    argument);
     return set_trace(p, "cpu.trace-range", argument);
 }
 
@@ -553,203 +457,6 @@ void options_help(FILE *out)
           out);
 }
 
-/* ---- devices that options bring ---- */
-
-static int add_key(struct parse *p, const char *origin, const char *section, const char *key,
-                   const char *value)
-{
-    char name[128];
-
-    snprintf(name, sizeof(name), "%s.%s", section, key);
-    return add(p, origin, name, "%s", value);
-}
-
-static int add_section(struct parse *p, const char *origin, const char *section, const char *plugin,
-                       const char *model)
-{
-    int ret = add_key(p, origin, section, "plugin", plugin);
-
-    return ret || !model ? ret : add_key(p, origin, section, "model", model);
-}
-
-/* A character backend: what --serial and --console can name. */
-static int add_char(struct parse *p, const char *origin, const char *section, const char *where)
-{
-    static const struct {
-        const char *prefix, *model;
-        const char
-            *key; /* gets what follows the prefix, or with `whole` all of it; NULL: nothing */
-        int whole;
-    } kinds[] = {
-        {"stdio", "stdio", NULL, 0},      {"pty", "pty", NULL, 0},
-        {"null", "null", NULL, 0},        {"file:", "file", "path", 0},
-        {"unix:", "socket", "listen", 1}, {"tcp:", "socket", "listen", 1},
-    };
-
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        size_t len = strlen(kinds[i].prefix);
-        int ret;
-
-        if (kinds[i].key ? strncmp(where, kinds[i].prefix, len) != 0 || !where[len]
-                         : strcmp(where, kinds[i].prefix) != 0)
-            continue;
-        ret = add_section(p, origin, section, "chr-host", kinds[i].model);
-        if (ret || !kinds[i].key)
-            return ret;
-        return add_key(p, origin, section, kinds[i].key, where + (kinds[i].whole ? 0 : len));
-    }
-    return fail(p,
-                "%s: \"%.200s\" is no place for it; expected stdio, pty, null, file:PATH, "
-                "unix:PATH or tcp:HOST:PORT",
-                origin, where);
-}
-
-static int add_serial(struct parse *p)
-{
-    const char *section = p->o->file ? "serial" : "terminal";
-    const char *where = p->serial, *origin = p->serial_origin;
-    int on_console = p->console && !strcmp(p->console, "stdio"), ret;
-
-    if (where && !strcmp(where, "stdio") && on_console)
-        return fail(
-            p, "--serial and --console both want the terminal: give one of them another place, "
-               "as in --console=pty");
-    if (where && !strcmp(where, "none") && p->o->file)
-        return fail(p, "%s: a serial port that %.300s describes can only be removed there", origin,
-                    p->o->file);
-    if (!where && !p->o->file && !on_console) {
-        where = "stdio";
-        origin = default_serial;
-    }
-    if (!where || !strcmp(where, "none"))
-        return 0;
-    ret = add_char(p, origin, section, where);
-    if (!ret)
-        ret = add_section(p, origin, "com1", "dev-uart", "16550a");
-    return ret ? ret : add_key(p, origin, "com1", "chardev", section);
-}
-
-static int add_console(struct parse *p)
-{
-    int ret;
-
-    if (!p->console)
-        return 0;
-    ret = add_char(p, "--console", "console-terminal", p->console);
-    if (!ret)
-        ret = add_section(p, "--console", "console", "dev-uart", "mmio-console");
-    return ret ? ret : add_key(p, "--console", "console", "chardev", "console-terminal");
-}
-
-static int add_disk(struct parse *p, uint32_t number)
-{
-    char disk[32], image[40];
-    int ret;
-
-    snprintf(disk, sizeof(disk), "disk%u", number);
-    snprintf(image, sizeof(image), "disk%u-image", number);
-    ret = add_section(p, "--disk", image, "blk-file", NULL);
-    if (!ret)
-        ret = add_key(p, "--disk", image, "file", p->disks[number]);
-    if (!ret && p->snapshot)
-        ret = add_key(p, "--snapshot", image, "snapshot", "yes");
-    if (!ret)
-        ret = add_section(p, "--disk", disk, "dev-virtio", "blk");
-    return ret ? ret : add_key(p, "--disk", disk, "block", image);
-}
-
-static int add_net(struct parse *p, uint32_t number)
-{
-    const char *where = p->nets[number], *origin = p->net_origins[number];
-    int of_host = !strcmp(origin, "--network"), is_tap = !of_host && !strncmp(where, "tap=", 4);
-    int is_virtio = p->nic && !strcmp(p->nic, "virtio"), ret;
-    char nic[32], net[40];
-
-    snprintf(nic, sizeof(nic), "nic%u", number);
-    snprintf(net, sizeof(net), "nic%u-net", number);
-    ret = add_section(p, origin, net, of_host ? "net-host" : is_tap ? "net-tap" : "net-user", NULL);
-    if (!ret && (of_host || is_tap))
-        ret = add_key(p, origin, net, "ifname", where + (is_tap ? 4 : 0));
-    if (!ret)
-        ret = add_section(p, origin, nic, is_virtio ? "dev-virtio" : "dev-e1000",
-                          is_virtio ? "net" : NULL);
-    return ret ? ret : add_key(p, origin, nic, "net", net);
-}
-
-/* The last backend that an option names, or NULL. */
-static const char *chosen_backend(const struct options *o)
-{
-    const char *backend = NULL;
-
-    for (uint32_t i = 0; i < o->setting_count; i++)
-        if (!strcmp(o->settings[i].key, "cpu.plugin"))
-            backend = o->settings[i].value;
-    return backend;
-}
-
-/* Only one backend of this project's can trace; others' may. A machine file that names none gets
- * it, too. */
-static int add_tracer(struct parse *p)
-{
-    static const char *const unable[] = {"auto", "cpu-kvm", "cpu-hvf"};
-
-    if (!p->trace_option)
-        return 0;
-    if (!p->traces && !p->o->file)
-        return fail(p, "%s: there is no --trace for it", p->trace_option);
-    for (size_t i = 0; p->backend && i < sizeof(unable) / sizeof(unable[0]); i++)
-        if (!strcmp(p->backend, unable[i]))
-            return fail(p, "%s: the backend %s cannot trace; --backend interp can", p->trace_option,
-                        p->backend);
-    return p->backend ? 0 : add(p, default_backend, "cpu.plugin", "cpu-interp");
-}
-
-static int add_devices(struct parse *p)
-{
-    int ret = add_serial(p);
-
-    if (!ret)
-        ret = add_tracer(p);
-    if (!ret)
-        ret = add_console(p);
-    for (uint32_t i = 0; !ret && i < p->disk_count; i++)
-        ret = add_disk(p, i);
-    for (uint32_t i = 0; !ret && i < p->net_count; i++)
-        ret = add_net(p, i);
-    if (!ret && p->snapshot && !p->disk_count)
-        return fail(p, "--snapshot: there is no --disk for it");
-    if (!ret && p->nic && !p->net_count)
-        return fail(p, "--nic: there is no --net or --network for it");
-    return ret;
-}
-
-/* Puts the devices' settings before those that were written, which override them. */
-static int finish_machine(struct parse *p)
-{
-    struct options *o = p->o;
-    struct setting *written = o->settings, *all;
-    uint32_t count = o->setting_count;
-    int ret;
-
-    p->backend = chosen_backend(o);
-    o->settings = NULL;
-    o->setting_count = o->setting_capacity = 0;
-    ret = add_devices(p);
-    all = realloc(o->settings, (o->setting_count + count + 1) * sizeof(*all));
-    if (!all) {
-        settings_free(written, count);
-        fail(p, "out of memory");
-        return -ENOMEM;
-    }
-    if (count)
-        memcpy(all + o->setting_count, written, count * sizeof(*all));
-    free(written);
-    o->settings = all;
-    o->setting_count += count;
-    o->setting_capacity = o->setting_count + 1;
-    return ret;
-}
-
 /* ---- parsing ---- */
 
 static const struct option *find(const char *word, size_t len)
@@ -782,8 +489,8 @@ static int unknown(struct parse *p, const char *word, size_t len)
     words[count] = NULL;
     near = nearest_word(plain, words);
     if (near)
-        return fail(p, "there is no option %s; did you mean %s?", plain, near);
-    return fail(p, "there is no option %s; backplane --help lists them all", plain);
+        return parse_fail(p, "there is no option %s; did you mean %s?", plain, near);
+    return parse_fail(p, "there is no option %s; backplane --help lists them all", plain);
 }
 
 static int apply(struct parse *p, const struct option *option, const char *argument)
@@ -793,7 +500,7 @@ static int apply(struct parse *p, const struct option *option, const char *argum
         p->machine_option = option->name;
     if (option->take)
         return option->take(p, argument);
-    return add(p, p->option, option->key, "%s", argument ? argument : option->value);
+    return parse_add(p, p->option, option->key, "%s", argument ? argument : option->value);
 }
 
 /* "-mem": not -m with the argument "em". */
@@ -818,7 +525,7 @@ static int take_word(struct parse *p, char **argv, int *at)
     if (!option || (!is_long && value && is_long_name(word)))
         return unknown(p, word, strcspn(word, "="));
     if (!option->argument && value && is_long)
-        return fail(p, "%s takes no argument", option->name);
+        return parse_fail(p, "%s takes no argument", option->name);
     if (!option->argument) {
         int ret = apply(p, option, NULL);
         char flag[3] = "-";
@@ -835,8 +542,8 @@ static int take_word(struct parse *p, char **argv, int *at)
     }
     if (!value && option->argument[0] != '[') {
         if (!next || find(next, strcspn(next, "=")))
-            return fail(p, "%s needs an argument: %s %s", option->name, option->name,
-                        option->argument);
+            return parse_fail(p, "%s needs an argument: %s %s", option->name, option->name,
+                              option->argument);
         value = next;
         ++*at;
     }
@@ -863,11 +570,12 @@ static int take_command(struct parse *p, const char *word)
     }
     near = nearest_word(word, names);
     if (near)
-        return fail(p, "there is no command %.100s; did you mean %s?", word, near);
+        return parse_fail(p, "there is no command %.100s; did you mean %s?", word, near);
     if (strchr(word, '/') || ends_with(word, ".ini"))
-        return fail(p, "there is no command %.300s; to run a machine file: backplane run %.300s",
-                    word, word);
-    return fail(p, "there is no command %.100s; backplane --help lists them all", word);
+        return parse_fail(p,
+                          "there is no command %.300s; to run a machine file: backplane run %.300s",
+                          word, word);
+    return parse_fail(p, "there is no command %.100s; backplane --help lists them all", word);
 }
 
 static int is_argument(const struct options *o, uint32_t index, const char *word)
@@ -882,24 +590,25 @@ static int check_arguments(struct parse *p)
 
     if (o->command == OPTIONS_RUN || o->command == OPTIONS_CHECK) {
         if (o->argument_count > 1)
-            return fail(p,
-                        "there is one machine file at most, but both %.300s and %.300s are given",
-                        o->arguments[0], o->arguments[1]);
+            return parse_fail(
+                p, "there is one machine file at most, but both %.300s and %.300s are given",
+                o->arguments[0], o->arguments[1]);
         o->file = o->argument_count ? o->arguments[0] : NULL;
         if (o->json && o->command == OPTIONS_RUN)
-            return fail(p, "--json is for check and plugins");
+            return parse_fail(p, "--json is for check and plugins");
         if (o->print_config && o->command == OPTIONS_CHECK)
-            return fail(p,
-                        "--print-config is for run: it prints the machine instead of running it");
-        return finish_machine(p);
+            return parse_fail(
+                p, "--print-config is for run: it prints the machine instead of running it");
+        return parse_finish(p);
     }
     if (p->machine_option)
-        return fail(p, "%s is for run and check", p->machine_option);
+        return parse_fail(p, "%s is for run and check", p->machine_option);
     if (o->command == OPTIONS_PLUGINS && o->argument_count &&
         (o->argument_count != 2 || !is_argument(o, 0, "show")))
-        return fail(p, "expected backplane plugins, or backplane plugins show NAME");
+        return parse_fail(p, "expected backplane plugins, or backplane plugins show NAME");
     if (o->command == OPTIONS_NEW)
-        return fail(p, "new: this version has no templates; begin with a copy of examples/scratch");
+        return parse_fail(
+            p, "new: this version has no templates; begin with a copy of examples/scratch");
     return 0;
 }
 
@@ -911,13 +620,13 @@ int options_parse(struct options *o, int argc, char **argv)
     memset(o, 0, sizeof(*o));
     o->arguments = calloc((size_t)argc + 1, sizeof(*o->arguments));
     if (!o->arguments) {
-        fail(&p, "out of memory");
+        parse_fail(&p, "out of memory");
         return -ENOMEM;
     }
     if (argc < 2)
-        return fail(&p,
-                    "what shall it do? backplane run FILE runs a machine, backplane --help tells "
-                    "the rest");
+        return parse_fail(
+            &p, "what shall it do? backplane run FILE runs a machine, backplane --help tells "
+                "the rest");
     /* `backplane --kernel ...` runs. */
     if (argv[1][0] != '-')
         ret = take_command(&p, argv[at++]);
@@ -938,7 +647,7 @@ int options_parse(struct options *o, int argc, char **argv)
 
 void options_free(struct options *o)
 {
-    settings_free(o->settings, o->setting_count);
+    parse_free_settings(o->settings, o->setting_count);
     free(o->arguments);
     free(o->plugin_path);
     memset(o, 0, sizeof(*o));

@@ -85,11 +85,11 @@ MODEL(file, "output into a file, input from another", 0);
 static const struct bp_prop socket_props[] = {
     {.name = "listen",
      .help = "waits for one client at a time: unix:/path or tcp:host:port; no host: this one only",
-     .type = BP_PROP_STRING,
+     .type = BP_PROP_ADDRESS,
      BP_PROP_AT(struct socket_config, listen)},
     {.name = "connect",
      .help = "connects to a server: unix:/path or tcp:host:port",
-     .type = BP_PROP_STRING,
+     .type = BP_PROP_ADDRESS,
      BP_PROP_AT(struct socket_config, connect)},
     {.name = "reconnect",
      .help = "seconds until the second attempt to connect, doubled up to 60; 0: only one attempt",

@@ -21,7 +21,8 @@ struct vm;
 /* The model's keys: tracing.c. */
 struct interp_config {
     struct bp_list trace; /* uint32_t: bit numbers of TRACE_* */
-    const char *trace_file, *trace_range;
+    const char *trace_file;
+    struct bp_range trace_range;
     struct bp_list trace_vcpus; /* uint64_t */
     uint32_t trace_privilege;   /* enum trace_privilege */
     uint32_t reserved;

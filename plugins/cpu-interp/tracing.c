@@ -2,8 +2,8 @@
  *
  * cpu-interp/tracing.c - the keys of [cpu] that ask for a trace, and its start.
  *
- * Kinds, files, numbers and words are checked by the host, as the table says them; what depends on
- * the machine, or is a range, is checked here.
+ * Kinds, files, numbers, the range and words are checked by the host, as the table says them; what
+ * depends on other keys, the machine or the terminal is checked here.
  */
 #include "interp.h"
 
@@ -13,8 +13,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static const char *const kinds[] = {"insn", "int", "mmio", "pio", "msr", NULL};
@@ -42,7 +40,8 @@ const struct bp_prop interp_props[] = {
      BP_PROP_AT(struct interp_config, trace_file)},
     {.name = "trace-range",
      .help = "only what instructions at these linear addresses do: 0xLOW-0xHIGH, both included",
-     .type = BP_PROP_STRING,
+     .initial = "0x0-0xffffffffffffffff",
+     .type = BP_PROP_RANGE,
      BP_PROP_AT(struct interp_config, trace_range)},
     {.name = "trace-vcpus",
      .help = "only what these vCPUs do; all unless given",
@@ -59,30 +58,10 @@ const struct bp_prop interp_props[] = {
     {.name = NULL},
 };
 
-/* A number with or without 0x at *text, which moves behind it. */
-static bool parse_number(const char **text, uint64_t *out)
-{
-    bool hex = (*text)[0] == '0' && ((*text)[1] == 'x' || (*text)[1] == 'X');
-    const char *digits = hex ? *text + 2 : *text;
-    char *end;
-
-    /* strtoull() would take a sign and blanks. */
-    if (!strchr(hex ? "0123456789abcdefABCDEF" : "0123456789", *digits) || !*digits)
-        return false;
-    errno = 0;
-    *out = strtoull(digits, &end, hex ? 16 : 10);
-    *text = end;
-    return errno == 0;
-}
-
-static bool parse_range(const char *text, uint64_t *low, uint64_t *high)
-{
-    return parse_number(&text, low) && *text++ == '-' && parse_number(&text, high) && !*text;
-}
-
 static bool asks_for_nothing(const struct interp_config *config)
 {
-    return !config->trace_file && !config->trace_range && !config->trace_vcpus.count &&
+    return !config->trace_file && config->trace_range.first == 0 &&
+           config->trace_range.last == UINT64_MAX && !config->trace_vcpus.count &&
            config->trace_privilege == TRACE_ALL;
 }
 
@@ -91,7 +70,8 @@ int tracing_start(struct vm *vm, const struct interp_config *config)
     const uint32_t *wanted = config->trace.items;
     struct trace_config t = {.path = config->trace_file,
                              .privilege = (enum trace_privilege)config->trace_privilege,
-                             .high = UINT64_MAX,
+                             .low = config->trace_range.first,
+                             .high = config->trace_range.last,
                              .vcpus = config->trace_vcpus.items,
                              .vcpu_count = config->trace_vcpus.count};
     char why[400];
@@ -105,11 +85,6 @@ int tracing_start(struct vm *vm, const struct interp_config *config)
         return bp_failf(vm->host, vm->node, -EINVAL,
                         "keys of a trace are given, but not what is to be traced: trace = insn, "
                         "int, mmio, pio or msr");
-    if (config->trace_range && !parse_range(config->trace_range, &t.low, &t.high))
-        return bp_failf(vm->host, vm->node, -EINVAL,
-                        "trace-range = \"%.100s\": expected two numbers of 64 bits, as in "
-                        "0x1000-0x1fff",
-                        config->trace_range);
     if (!t.path && isatty(STDERR_FILENO))
         return bp_failf(vm->host, vm->node, -EINVAL,
                         "a trace needs trace-file, as standard error is a terminal here, which the "

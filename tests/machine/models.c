@@ -176,6 +176,10 @@ const struct bp_prop models_all_props[] = {
     KEY("choices", BP_PROP_ENUM, choices, LIST, .choices = colours),
     KEY("macs", BP_PROP_MAC, macs, LIST),
     KEY("refs", BP_PROP_REF, refs, LIST),
+    KEY("address", BP_PROP_ADDRESS, address),
+    KEY("range", BP_PROP_RANGE, range, .initial = "0-0xff"),
+    KEY("addresses", BP_PROP_ADDRESS, addresses, LIST),
+    KEY("ranges", BP_PROP_RANGE, ranges, LIST),
     {0},
 };
 

@@ -56,11 +56,12 @@ struct all_config {
     uint32_t u32;
     uint64_t u64, bounded;
     uint64_t size;
-    const char *string, *path, *creates;
+    const char *string, *path, *creates, *address;
+    struct bp_range range;
     uint32_t choice;
     uint8_t mac[6];
     struct bp_node *any;
-    struct bp_list bools, uints, sizes, strings, paths, choices, macs, refs;
+    struct bp_list bools, uints, sizes, strings, paths, choices, macs, refs, addresses, ranges;
 };
 
 extern const struct plan_source models_source;

@@ -10,13 +10,27 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+/* The current folder, which is a new one for each test, by a name that sentences can quote. */
+#define PLANNED_FOLDER "/proc/self/cwd"
 
 struct planned {
+    char folder[32];
     struct config config;
     struct told told;
     struct plan plan;
     const struct plan_source *source;
 };
+
+static inline void planned_file(const char *name, const char *content)
+{
+    FILE *out = fopen(name, "w");
+
+    assert_non_null(out);
+    fputs(content, out);
+    assert_int_equal(fclose(out), 0);
+}
 
 static inline int planned_set_up(void **state)
 {
@@ -26,6 +40,10 @@ static inline int planned_set_up(void **state)
     told_init(&p->told);
     p->source = &models_source;
     *state = p;
+    strcpy(p->folder, "/tmp/bp-planned-XXXXXX");
+    if (!mkdtemp(p->folder) || chdir(p->folder))
+        return -1;
+    planned_file("image", "x");
     return 0;
 }
 
@@ -35,17 +53,20 @@ static inline int planned_tear_down(void **state)
 
     plan_free(&p->plan);
     config_free(&p->config);
+    unlink("image");
+    int err = chdir("/") || rmdir(p->folder);
     free(p);
-    return 0;
+    return err;
 }
 
-/* Plans the machine of `text`, which stands in folder /dev (so that paths can be "null"). */
+/* Plans the machine of `text`, which stands in a folder with the file "image". */
 static inline int planned_make(struct planned *p, const char *text)
 {
     plan_free(&p->plan);
     config_free(&p->config);
     assert_int_equal(
-        config_read_text(&p->config, text, strlen(text), "m.ini", "/dev", &p->told.report), 0);
+        config_read_text(&p->config, text, strlen(text), "m.ini", PLANNED_FOLDER, &p->told.report),
+        0);
     return plan_make_from(&p->plan, &p->config, p->source, &p->told.report);
 }
 
@@ -82,6 +103,6 @@ static inline void planned_misses(struct planned *p, const char *text, const cha
 #define PLANNED_TEST(name) cmocka_unit_test_setup_teardown(name, planned_set_up, planned_tear_down)
 
 /* A machine that boots nothing but is complete. */
-#define BARE "[machine]\nboard = none\n[boot]\nbinary = null\n"
+#define BARE "[machine]\nboard = none\n[boot]\nbinary = image\n"
 
 #endif

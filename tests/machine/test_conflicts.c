@@ -14,7 +14,7 @@ static void claims_side_by_side_are_no_conflict(void **state)
 
 static void pc_board_has_no_conflict_with_the_core(void **state)
 {
-    planned_accepts(*state, "[boot]\nkernel = null\n[com1]\nplugin = dev-uart\n");
+    planned_accepts(*state, "[boot]\nkernel = image\n[com1]\nplugin = dev-uart\n");
 }
 
 static void ports_that_overlap_are_told_at_the_later_section(void **state)
@@ -65,7 +65,7 @@ static void what_the_core_occupies_cannot_be_claimed(void **state)
 {
     planned_refuses(
         *state,
-        "[machine]\nboard = pc\n[boot]\nbinary = null\n[a]\nplugin = dev-uart\nport = 0x60\nirq = "
+        "[machine]\nboard = pc\n[boot]\nbinary = image\n[a]\nplugin = dev-uart\nport = 0x60\nirq = "
         "0\n"
         "[b]\nplugin = dev-uart\nport = 0xcfc\nirq = 5\n"
         "[c]\nplugin = dev-uart\nmodel = window\nat = 0xe0001000, 0xfebf8000, 0xfee00000\n",
@@ -90,7 +90,7 @@ static void what_the_core_occupies_cannot_be_claimed(void **state)
 
 static void controllers_registers_are_claimed_by_whoever_has_them(void **state)
 {
-    static const char board[] = "[boot]\nkernel = null\n[cpu]\nplugin = cpu-bare\n";
+    static const char board[] = "[boot]\nkernel = image\n[cpu]\nplugin = cpu-bare\n";
     char text[400];
 
     planned_accepts(*state, board);
@@ -143,7 +143,7 @@ static void claim_in_ram_is_told(void **state)
 {
     planned_refuses(
         *state,
-        "[machine]\nboard = none\nmemory = 4G\n[boot]\nbinary = null\n"
+        "[machine]\nboard = none\nmemory = 4G\n[boot]\nbinary = image\n"
         "[a]\nplugin = dev-uart\nmodel = window\nat = 0xa000, 0xbfff8000, 0x13fff8000\n",
         "m.ini:9: [a] at = 0xa000, 0xbfff8000, 0x13fff8000 (0xa000-0x19fff) lies in guest "
         "RAM, which has 0x0-0xbfffffff: choose an address outside it, or less memory\n"

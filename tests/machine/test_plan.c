@@ -4,11 +4,13 @@
  */
 #include "machine/planned.h"
 
+#include <sys/stat.h>
+
 static void defaults_make_a_machine(void **state)
 {
     struct planned *p = *state;
 
-    planned_accepts(p, "[boot]\nkernel = null\n");
+    planned_accepts(p, "[boot]\nkernel = image\n");
     assert_int_equal(p->plan.machine.memory, 512u << 20);
     assert_int_equal(p->plan.machine.cpus, 1);
     assert_int_equal(p->plan.machine.log, 2);
@@ -16,7 +18,7 @@ static void defaults_make_a_machine(void **state)
     assert_int_equal(p->plan.machine.on_reset, 0);
     assert_int_equal(p->plan.cpu.level, CPUID_V2);
     assert_null(p->plan.cpu_model);
-    assert_string_equal(p->plan.boot_request.kernel, "/dev/null");
+    assert_string_equal(p->plan.boot_request.kernel, "/proc/self/cwd/image");
     assert_int_equal(p->plan.boot_request.protocol, BOOT_AUTO);
     assert_null(p->plan.boot_request.initrd);
     assert_null(p->plan.boot_request.cmdline);
@@ -28,10 +30,10 @@ static void settings_are_taken_from_the_file(void **state)
 
     planned_accepts(p,
                     "[machine]\nmemory = 3G\ncpus = 255\nboard = none\non-reset = exit\nlog = 4\n"
-                    "log-guest = yes\nshared = on\nlog-file = null\n"
+                    "log-guest = yes\nshared = on\nlog-file = image\n"
                     "[cpu]\nlevel = host\n"
-                    "[boot]\nkernel = null\ninitrd = null\ncmdline = console=ttyS0 ; no\n"
-                    "modules = null a=1\\,2 b, null\nprotocol = multiboot\n");
+                    "[boot]\nkernel = image\ninitrd = image\ncmdline = console=ttyS0 ; no\n"
+                    "modules = image a=1\\,2 b, image\nprotocol = multiboot\n");
     assert_int_equal(p->plan.machine.memory, 3ull << 30);
     assert_int_equal(p->plan.machine.cpus, 255);
     assert_int_equal(p->plan.machine.board, 1);
@@ -39,14 +41,14 @@ static void settings_are_taken_from_the_file(void **state)
     assert_int_equal(p->plan.machine.log, 4);
     assert_int_equal(p->plan.machine.log_guest, 1);
     assert_int_equal(p->plan.machine.shared, 1);
-    assert_string_equal(p->plan.machine.log_file, "/dev/null");
+    assert_string_equal(p->plan.machine.log_file, "/proc/self/cwd/image");
     assert_int_equal(p->plan.cpu.level, CPUID_HOST);
     assert_int_equal(p->plan.boot_request.protocol, BOOT_MULTIBOOT);
-    assert_string_equal(p->plan.boot_request.initrd, "/dev/null");
+    assert_string_equal(p->plan.boot_request.initrd, "/proc/self/cwd/image");
     assert_string_equal(p->plan.boot_request.cmdline, "console=ttyS0");
     assert_int_equal(p->plan.boot_request.module_count, 2);
-    assert_string_equal(p->plan.boot_request.modules[0], "/dev/null a=1,2 b");
-    assert_string_equal(p->plan.boot_request.modules[1], "/dev/null");
+    assert_string_equal(p->plan.boot_request.modules[0], "/proc/self/cwd/image a=1,2 b");
+    assert_string_equal(p->plan.boot_request.modules[1], "/proc/self/cwd/image");
 }
 
 static void bad_94_settings(void **state)
@@ -55,7 +57,7 @@ static void bad_94_settings(void **state)
         *state,
         "[machine]\nmemory = 99999T\ncpus = 256\nboard = pcc\non-reset = restrat\nlog = 5\nmemry = "
         "1\n"
-        "shared = maybe\n[boot]\nbinary = null\nmode = 31\nprotocol = x\n[cpu]\nlevel = v4\n",
+        "shared = maybe\n[boot]\nbinary = image\nmode = 31\nprotocol = x\n[cpu]\nlevel = v4\n",
         "m.ini:2: [machine] memory = 99999T: the size is out of range, expected 1M to 1T\n"
         "m.ini:3: [machine] cpus = 256: the number is out of range, expected 1 to 255\n"
         "m.ini:4: [machine] board = pcc: expected pc or none; did you mean pc?\n"
@@ -70,14 +72,14 @@ static void bad_94_settings(void **state)
 
 static void bad_94_memory_is_no_multiple_of_a_page(void **state)
 {
-    planned_refuses(*state, "[machine]\nmemory = 1048577\n[boot]\nbinary = null\n",
+    planned_refuses(*state, "[machine]\nmemory = 1048577\n[boot]\nbinary = image\n",
                     "m.ini:2: [machine] memory = 1048577: expected a multiple of 4K");
 }
 
 static void bad_94_memory_without_unit(void **state)
 {
     planned_refuses(
-        *state, "[machine]\nmemory = 512\n[boot]\nbinary = null\n",
+        *state, "[machine]\nmemory = 512\n[boot]\nbinary = image\n",
         "m.ini:2: [machine] memory = 512: the size is out of range, expected 1M to 1T: a bare "
         "number counts bytes, for MiB write 512M");
 }
@@ -88,19 +90,19 @@ static void binary_is_entered_at_its_first_byte(void **state)
 {
     struct planned *p = *state;
 
-    planned_accepts(p, "[boot]\nbinary = null\n");
+    planned_accepts(p, "[boot]\nbinary = image\n");
     assert_int_equal(p->plan.boot_request.protocol, BOOT_RAW);
-    assert_string_equal(p->plan.boot_request.kernel, "/dev/null");
+    assert_string_equal(p->plan.boot_request.kernel, "/proc/self/cwd/image");
     assert_int_equal(p->plan.boot_request.raw_mode, 16);
     assert_int_equal(p->plan.boot_request.raw_address, 0x1000);
     assert_int_equal(p->plan.boot_request.raw_entry, 0x1000);
-    planned_accepts(p, "[boot]\nbinary = null\naddress = 0x2000\nmode = 64\n");
+    planned_accepts(p, "[boot]\nbinary = image\naddress = 0x2000\nmode = 64\n");
     assert_int_equal(p->plan.boot_request.raw_entry, 0x2000);
     assert_int_equal(p->plan.boot_request.raw_mode, 64);
-    planned_accepts(p, "[boot]\nbinary = null\nentry = 0x3000\nmode = 32\n");
+    planned_accepts(p, "[boot]\nbinary = image\nentry = 0x3000\nmode = 32\n");
     assert_int_equal(p->plan.boot_request.raw_address, 0x3000);
     assert_int_equal(p->plan.boot_request.raw_mode, 32);
-    planned_accepts(p, "[boot]\nbinary = null\nentry = 0x3004\naddress = 0\n");
+    planned_accepts(p, "[boot]\nbinary = image\nentry = 0x3004\naddress = 0\n");
     assert_int_equal(p->plan.boot_request.raw_address, 0);
     assert_int_equal(p->plan.boot_request.raw_entry, 0x3004);
 }
@@ -109,7 +111,7 @@ static void kernel_with_protocol_raw_is_a_binary(void **state)
 {
     struct planned *p = *state;
 
-    planned_accepts(p, "[boot]\nkernel = null\nprotocol = raw\nentry = 0x7c00\n");
+    planned_accepts(p, "[boot]\nkernel = image\nprotocol = raw\nentry = 0x7c00\n");
     assert_int_equal(p->plan.boot_request.protocol, BOOT_RAW);
     assert_int_equal(p->plan.boot_request.raw_address, 0x7c00);
 }
@@ -118,28 +120,28 @@ static void bad_94_nothing_to_boot(void **state)
 {
     planned_refuses(*state, "[machine]\nboard = none\n",
                     "m.ini: nothing to boot: [boot] has neither kernel nor binary");
-    planned_refuses(*state, "[machine]\nboard = none\n[boot]\ninitrd = null\n",
+    planned_refuses(*state, "[machine]\nboard = none\n[boot]\ninitrd = image\n",
                     "m.ini:3: nothing to boot: [boot] has neither kernel nor binary\n"
-                    "m.ini:4: [boot] initrd = null: there is no kernel that could take it");
+                    "m.ini:4: [boot] initrd = image: there is no kernel that could take it");
     planned_refuses(*state, "", "nothing to boot: [boot] has neither kernel nor binary");
 }
 
 static void bad_94_kernel_and_binary(void **state)
 {
     planned_refuses(
-        *state, "[boot]\nkernel = null\nbinary = null\n",
-        "m.ini:3: [boot] binary = null: kernel is given too: only one of the two can be "
+        *state, "[boot]\nkernel = image\nbinary = image\n",
+        "m.ini:3: [boot] binary = image: kernel is given too: only one of the two can be "
         "booted");
 }
 
 static void bad_94_boot_keys_that_do_not_fit(void **state)
 {
     planned_refuses(
-        *state, "[boot]\nbinary = null\ninitrd = null\ncmdline = x\nprotocol = elf\n",
+        *state, "[boot]\nbinary = image\ninitrd = image\ncmdline = x\nprotocol = elf\n",
         "m.ini:5: [boot] protocol = elf: a binary is started by no protocol but raw\n"
-        "m.ini:3: [boot] initrd = null: a raw binary takes no such thing: it is for a kernel\n"
+        "m.ini:3: [boot] initrd = image: a raw binary takes no such thing: it is for a kernel\n"
         "m.ini:4: [boot] cmdline = x: a raw binary takes no such thing: it is for a kernel");
-    planned_refuses(*state, "[boot]\nkernel = null\nentry = 1\nmode = 64\n",
+    planned_refuses(*state, "[boot]\nkernel = image\nentry = 1\nmode = 64\n",
                     "m.ini:3: [boot] entry = 1: it has no meaning for a kernel, only for binary or "
                     "protocol = raw\n"
                     "m.ini:4: [boot] mode = 64: it has no meaning for a kernel, only for binary or "
@@ -149,10 +151,30 @@ static void bad_94_boot_keys_that_do_not_fit(void **state)
 static void bad_94_boot_files_are_absent(void **state)
 {
     planned_refuses(*state, "[boot]\nkernel = absent\ninitrd = /absent2\n",
-                    "m.ini:2: [boot] kernel = absent: there is no file /dev/absent\n"
+                    "m.ini:2: [boot] kernel = absent: there is no file /proc/self/cwd/absent\n"
                     "m.ini:3: [boot] initrd = /absent2: there is no file /absent2");
-    planned_refuses(*state, "[boot]\nkernel = null\nmodules = null, absent x\n",
-                    "m.ini:3: [boot] modules = null, absent x: there is no file /dev/absent");
+    planned_refuses(
+        *state, "[boot]\nkernel = image\nmodules = image, absent x\n",
+        "m.ini:3: [boot] modules = image, absent x: there is no file /proc/self/cwd/absent");
+}
+
+static void bad_94_boot_files_that_the_loader_refuses(void **state)
+{
+    planned_file("empty", "");
+    assert_int_equal(mkfifo("fifo", 0600), 0);
+    planned_refuses(
+        *state, "[boot]\nkernel = empty\ninitrd = fifo\nmodules = image, fifo x, empty\n",
+        "m.ini:4: [boot] modules = image, fifo x, empty: /proc/self/cwd/fifo: is a FIFO, expected "
+        "a "
+        "regular file\n"
+        "m.ini:4: [boot] modules = image, fifo x, empty: /proc/self/cwd/empty: is empty (0 bytes)\n"
+        "m.ini:2: [boot] kernel = empty: /proc/self/cwd/empty: is empty (0 bytes)\n"
+        "m.ini:3: [boot] initrd = fifo: /proc/self/cwd/fifo: is a FIFO, expected a regular file");
+    planned_refuses(
+        *state, "[boot]\nbinary = /dev/null\n",
+        "m.ini:2: [boot] binary = /dev/null: /dev/null: is a character device, expected "
+        "a regular file");
+    assert_int_equal(unlink("empty") || unlink("fifo"), 0);
 }
 
 /* ---- [cpu] ---- */
@@ -202,7 +224,7 @@ static void sections_get_models_and_config_structs(void **state)
 
     planned_accepts(p, BARE "[com1]\nplugin = dev-uart\nirq = 3\nchardev = terminal\n"
                             "[terminal]\nplugin = chr-host\n"
-                            "[out]\nplugin = chr-host\nmodel = file\npath = null\n");
+                            "[out]\nplugin = chr-host\nmodel = file\npath = image\n");
     assert_int_equal(p->plan.count, 3);
     com1 = plan_find(&p->plan, "com1");
     terminal = plan_find(&p->plan, "terminal");
@@ -213,7 +235,7 @@ static void sections_get_models_and_config_structs(void **state)
     assert_int_equal(uart->irq, 3);
     assert_ptr_equal(uart->chardev, terminal);
     assert_string_equal(terminal->model->id, "stdio");
-    assert_string_equal(((const struct file_config *)out->config)->path, "/dev/null");
+    assert_string_equal(((const struct file_config *)out->config)->path, "/proc/self/cwd/image");
     assert_string_equal(com1->section->name, "com1");
 }
 
@@ -240,9 +262,10 @@ static void bad_94_misspelt_section_of_an_override_has_a_suggestion(void **state
     struct error e;
 
     assert_int_equal(
-        config_read_text(&p->config, text, strlen(text), "m.ini", "/dev", &p->told.report), 0);
-    assert_int_equal(config_set(&p->config, "comm1.irq", "3", "--set", "/dev", 0, &e), 0);
-    assert_int_equal(config_set(&p->config, "serial.irq", "3", "--set", "/dev", 0, &e), 0);
+        config_read_text(&p->config, text, strlen(text), "m.ini", PLANNED_FOLDER, &p->told.report),
+        0);
+    assert_int_equal(config_set(&p->config, "comm1.irq", "3", "--set", PLANNED_FOLDER, 0, &e), 0);
+    assert_int_equal(config_set(&p->config, "serial.irq", "3", "--set", PLANNED_FOLDER, 0, &e), 0);
     assert_int_equal(plan_make_from(&p->plan, &p->config, p->source, &p->told.report), -EINVAL);
     told_is(
         &p->told,
@@ -291,7 +314,8 @@ static void options_are_named_instead_of_a_line(void **state)
 
     config_init(&p->config);
     assert_int_equal(config_set(&p->config, "machine.board", "none", "--set", "/", 0, &e), 0);
-    assert_int_equal(config_set(&p->config, "boot.binary", "dev/null", "--binary", "/", 0, &e), 0);
+    assert_int_equal(
+        config_set(&p->config, "boot.binary", "proc/self/cwd/image", "--binary", "/", 0, &e), 0);
     assert_int_equal(config_set(&p->config, "disk0.plugin", "dev-virtio", "--disk", "/", 0, &e), 0);
     assert_int_equal(config_set(&p->config, "machine.cpus", "0", "--cpus", "/", 0, &e), 0);
     assert_int_equal(plan_make_from(&p->plan, &p->config, p->source, &p->told.report), -EINVAL);
@@ -411,8 +435,8 @@ static void reference_to_a_section_that_failed_is_not_told_again(void **state)
 static void one_of_a_kind_that_can_be_there_once_is_enough(void **state)
 {
     planned_accepts(*state, BARE "[terminal]\nplugin = chr-host\n"
-                                 "[a]\nplugin = chr-host\nmodel = file\npath = null\n"
-                                 "[b]\nplugin = chr-host\nmodel = file\npath = null\n");
+                                 "[a]\nplugin = chr-host\nmodel = file\npath = image\n"
+                                 "[b]\nplugin = chr-host\nmodel = file\npath = image\n");
 }
 
 static void second_of_a_kind_that_can_be_there_once_is_told(void **state)
@@ -450,7 +474,7 @@ static void pc_board_brings_its_parts(void **state)
 {
     struct planned *p = *state;
 
-    planned_accepts(p, "[boot]\nkernel = null\n");
+    planned_accepts(p, "[boot]\nkernel = image\n");
     assert_int_equal(p->plan.count, 3);
     assert_string_equal(plan_find(&p->plan, "rtc")->model->id, "rtc");
     assert_string_equal(plan_find(&p->plan, "acpi")->model->id, "acpi-pm");
@@ -471,7 +495,7 @@ static void part_in_the_file_replaces_the_boards(void **state)
 {
     struct planned *p = *state;
 
-    planned_accepts(p, "[boot]\nkernel = null\n[clock]\nplugin = ./x/dev-pc\nport = 0x170\n");
+    planned_accepts(p, "[boot]\nkernel = image\n[clock]\nplugin = ./x/dev-pc\nport = 0x170\n");
     assert_int_equal(p->plan.count, 3);
     assert_string_equal(plan_find(&p->plan, "clock")->model->id, "rtc");
     assert_null(plan_find(&p->plan, "rtc"));
@@ -482,7 +506,7 @@ static void part_finds_another_name_when_its_own_is_taken(void **state)
     struct planned *p = *state;
 
     planned_accepts(
-        p, "[boot]\nkernel = null\n[rtc]\nplugin = dev-uart\n[rtc-2]\nplugin = chr-host\n");
+        p, "[boot]\nkernel = image\n[rtc]\nplugin = dev-uart\n[rtc-2]\nplugin = chr-host\n");
     assert_string_equal(plan_find(&p->plan, "rtc")->model->id, "16550a");
     assert_string_equal(plan_find(&p->plan, "rtc-3")->model->id, "rtc");
 }
@@ -492,7 +516,7 @@ static void board_can_be_planned_twice_and_taken_away(void **state)
     struct planned *p = *state;
     struct error e;
 
-    planned_accepts(p, "[boot]\nkernel = null\n");
+    planned_accepts(p, "[boot]\nkernel = image\n");
     plan_free(&p->plan);
     assert_int_equal(plan_make_from(&p->plan, &p->config, p->source, &p->told.report), 0);
     assert_int_equal(p->plan.count, 3);
@@ -504,7 +528,7 @@ static void board_can_be_planned_twice_and_taken_away(void **state)
 
 /* ---- interrupt controllers ---- */
 
-#define KERNEL "[boot]\nkernel = null\n"
+#define KERNEL "[boot]\nkernel = image\n"
 #define BARE_CPU "[cpu]\nplugin = cpu-bare\n"
 #define CHIP "[chip]\nplugin = dev-chip\n"
 
@@ -601,11 +625,11 @@ static void bad_94_board_without_dev_pc(void **state)
 
     p->source = &models_without_board;
     planned_misses(
-        p, "[machine]\nboard = pc\n[boot]\nkernel = null\n",
+        p, "[machine]\nboard = pc\n[boot]\nkernel = image\n",
         "m.ini:2: [machine] board = pc needs the plugin dev-pc: the plugin dev-pc is not "
         "installed (searched /plugins); board = none runs without it");
     planned_misses(
-        p, "[boot]\nkernel = null\n",
+        p, "[boot]\nkernel = image\n",
         "the pc board: [machine] board = pc needs the plugin dev-pc: the plugin dev-pc is "
         "not installed (searched /plugins); board = none runs without it");
 }
@@ -624,6 +648,7 @@ int main(void)
         PLANNED_TEST(bad_94_kernel_and_binary),
         PLANNED_TEST(bad_94_boot_keys_that_do_not_fit),
         PLANNED_TEST(bad_94_boot_files_are_absent),
+        PLANNED_TEST(bad_94_boot_files_that_the_loader_refuses),
         PLANNED_TEST(backend_gets_its_keys),
         PLANNED_TEST(bad_94_keys_of_a_backend_with_auto),
         PLANNED_TEST(bad_94_cpu_backends),

@@ -8,10 +8,11 @@
 
 #define MACHINE                                                                                    \
     "[machine]\nlog-guest = on\n[cpu]\nplugin = ./plugins/cpu-kvm\n"                               \
-    "[boot]\nkernel = null\ncmdline = \"a ; \\\"b\\\" \\\\ c\"\nmodules = null x\\,y, null\n"      \
+    "[boot]\nkernel = image\ncmdline = \"a ; \\\"b\\\" \\\\ c\"\nmodules = image x\\,y, image\n"   \
     "[com1]\nplugin = dev-uart\nport = 0x2f8\nchardev = terminal\n"                                \
-    "[rtc]\nplugin = chr-host\nmodel = file\npath = null\n"                                        \
-    "[all]\nplugin = dev-all\nstring = \" \"\npaths = null,/dev/zero\nstrings = a\\,b, c\\\\, d\n" \
+    "[rtc]\nplugin = chr-host\nmodel = file\npath = image\n"                                       \
+    "[all]\nplugin = dev-all\nstring = \" \"\npaths = image,/dev/zero\nstrings = a\\,b, c\\\\, "   \
+    "d\n"                                                                                          \
     "mac = 52:54:00:12:34:56\nrefs = hub, hub\nuints = 0x10,2\n"                                   \
     "[terminal]\nplugin = chr-host\n[hub]\nplugin = net-hub\n"
 
@@ -64,9 +65,9 @@ static void printed_machine_prints_the_same(void **state)
 {
     goes_round(*state, MACHINE);
     goes_round(*state, BARE);
-    goes_round(*state, "[boot]\nbinary = null\nentry = 0x1234\n[rtc]\nplugin = dev-uart\n");
-    goes_round(*state, "[cpu]\nplugin = cpu-bare\n[boot]\nkernel = null\n");
-    goes_round(*state, "[cpu]\nplugin = auto\nlevel = host\n[boot]\nkernel = null\n");
+    goes_round(*state, "[boot]\nbinary = image\nentry = 0x1234\n[rtc]\nplugin = dev-uart\n");
+    goes_round(*state, "[cpu]\nplugin = cpu-bare\n[boot]\nkernel = image\n");
+    goes_round(*state, "[cpu]\nplugin = auto\nlevel = host\n[boot]\nkernel = image\n");
 }
 
 static void printed_machine_is_the_same_plan(void **state)
@@ -81,7 +82,8 @@ static void printed_machine_is_the_same_plan(void **state)
     free(text);
     assert_string_equal(p->plan.boot.cmdline, "a ; \"b\" \\ c");
     assert_int_equal(p->plan.boot.modules.count, 2);
-    assert_string_equal(((const char *const *)p->plan.boot.modules.items)[0], "/dev/null x,y");
+    assert_string_equal(((const char *const *)p->plan.boot.modules.items)[0],
+                        "/proc/self/cwd/image x,y");
     all = plan_find(&p->plan, "all")->config;
     assert_string_equal(all->string, " ");
     assert_int_equal(all->strings.count, 3);
@@ -106,7 +108,7 @@ static void any_value_survives_printing(void **state)
         struct error e;
         char *text;
 
-        planned_accepts(p, "[machine]\nboard = none\n[boot]\nkernel = null\n");
+        planned_accepts(p, "[machine]\nboard = none\n[boot]\nkernel = image\n");
         plan_free(&p->plan);
         assert_int_equal(config_set(&p->config, "boot.cmdline", values[i], "--set", "/", 0, &e), 0);
         assert_int_equal(plan_make_from(&p->plan, &p->config, p->source, &p->told.report), 0);

@@ -273,6 +273,97 @@ static void bad_94_macs(void **state)
         "byte is even");
 }
 
+static void addresses_are_unix_paths_or_tcp_hosts_with_a_port(void **state)
+{
+    struct fixture *f = *state;
+
+    accepts(f, "address = unix:/run/a socket\n"
+               "addresses = tcp::0, tcp:localhost:65535, tcp:[::1]:80, unix:x\n");
+    assert_string_equal(f->all.address, "unix:/run/a socket");
+    assert_int_equal(f->all.addresses.count, 4);
+    assert_string_equal(((const char *const *)f->all.addresses.items)[2], "tcp:[::1]:80");
+}
+
+static void bad_94_addresses(void **state)
+{
+    static const char form[] = "expected unix:/path or tcp:host:port";
+    static const char path[] = "expected a path of 1 to 107 bytes after unix:";
+    static const char port[] = "expected :port at the end, a number up to 65535";
+    char longest[5 + 108 + 1] = "unix:", host[4 + 256 + 3] = "tcp:";
+    const char *const cases[][2] = {
+        {"", form},
+        {"/tmp/socket", form},
+        {"udp:a:1", form},
+        {"unix:", path},
+        {longest, path},
+        {"tcp:1", port},
+        {"tcp:a:", port},
+        {"tcp:a:65536", port},
+        {"tcp:a:000080", port},
+        {"tcp:a:-1", port},
+        {host, "expected a host of at most 255 bytes after tcp:"},
+    };
+
+    memset(longest + 5, 'x', 108);
+    memset(host + 4, 'x', 256);
+    memcpy(host + 4 + 256, ":1", 3);
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char line[300], sentence[400];
+
+        snprintf(line, sizeof(line), "address = %s\n", cases[i][0]);
+        snprintf(sentence, sizeof(sentence), "m.ini:2: [dev] address = %.80s%s: %s", cases[i][0],
+                 strlen(cases[i][0]) > 80 ? "..." : "", cases[i][1]);
+        ((struct fixture *)*state)->told.count = 0;
+        refuses(*state, line, sentence);
+    }
+}
+
+static void ranges_are_two_numbers_that_both_belong_to_it(void **state)
+{
+    struct fixture *f = *state;
+    const struct bp_range *ranges;
+
+    accepts(f, "");
+    assert_int_equal(f->all.range.first, 0);
+    assert_int_equal(f->all.range.last, 255);
+    accepts(f, "range = 16-0xffffffffffffffff\nranges = 1-1, 0x2-3\n");
+    assert_int_equal(f->all.range.first, 16);
+    assert_int_equal(f->all.range.last, UINT64_MAX);
+    assert_int_equal(f->all.ranges.count, 2);
+    ranges = f->all.ranges.items;
+    assert_int_equal(ranges[1].first, 2);
+    assert_int_equal(ranges[1].last, 3);
+}
+
+static void bad_94_ranges(void **state)
+{
+    static const char *const cases[] = {"0x10",
+                                        "-",
+                                        "0x10-",
+                                        "0x-0x20",
+                                        "0x10-20z",
+                                        "a-b",
+                                        "0x10--0x20",
+                                        "+1-2",
+                                        "",
+                                        "1 - 2",
+                                        "0-18446744073709551616"};
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char line[64], sentence[200];
+
+        snprintf(line, sizeof(line), "range = %s\n", cases[i]);
+        snprintf(sentence, sizeof(sentence),
+                 "m.ini:2: [dev] range = %s: expected two numbers of 64 bits, as in 0x1000-0x1fff",
+                 cases[i]);
+        ((struct fixture *)*state)->told.count = 0;
+        refuses(*state, line, sentence);
+    }
+    ((struct fixture *)*state)->told.count = 0;
+    refuses(*state, "range = 2-1\n",
+            "m.ini:2: [dev] range = 2-1: the range is empty: its first number is above its last");
+}
+
 static void bad_94_bool_is_no_word(void **state)
 {
     refuses(*state, "yes = maybe\nbools = yes, 2\n",
@@ -423,7 +514,7 @@ static void bad_94_unknown_key(void **state)
             "m.ini:4: [dev] zebra: dev-all knows no such key; it knows yes, u8, u16, u32, u64, "
             "bounded, "
             "size, string, path, creates, choice, mac, any, bools, uints, sizes, strings, paths, "
-            "choices, macs, refs, plugin");
+            "choices, macs, refs, address, range, addresses, ranges, plugin");
 }
 
 static void long_values_are_cut_in_messages(void **state)
@@ -542,6 +633,10 @@ int main(void)
         TEST(bad_94_choice_is_unknown),
         TEST(macs_are_six_bytes),
         TEST(bad_94_macs),
+        TEST(addresses_are_unix_paths_or_tcp_hosts_with_a_port),
+        TEST(bad_94_addresses),
+        TEST(ranges_are_two_numbers_that_both_belong_to_it),
+        TEST(bad_94_ranges),
         TEST(bad_94_bool_is_no_word),
         TEST(paths_are_relative_to_the_file),
         TEST(bad_94_paths_that_cannot_be_read),

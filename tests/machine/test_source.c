@@ -12,7 +12,8 @@ static int make(struct planned *p, const char *text)
 
     assert_int_equal(plugins_new(PLUGIN_FOLDER, NULL, &plugins, &e), 0);
     assert_int_equal(
-        config_read_text(&p->config, text, strlen(text), "m.ini", "/dev", &p->told.report), 0);
+        config_read_text(&p->config, text, strlen(text), "m.ini", PLANNED_FOLDER, &p->told.report),
+        0);
     ret = plan_make(&p->plan, &p->config, plugins, NULL, &p->told.report);
     /* What is asked of the plan is asked while its plugins are loaded. */
     if (!ret) {

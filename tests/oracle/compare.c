@@ -206,6 +206,10 @@ bool outcomes_equal(const struct forms *f, const struct test *t, const struct ou
                   engine->s.rflags & flags & ~(uint64_t)u.flags);
     memcpy(&mxcsr[0], native->s.fx + FX_MXCSR, 4);
     memcpy(&mxcsr[1], engine->s.fx + FX_MXCSR, 4);
+    /* Not known to the engine, which says so in fpu/mxcsr.h: whether a result that has overflowed
+     * or underflowed unmasked was exact. */
+    if (native->vector == 19 && mxcsr[0] & 0x18 && !strict)
+        mxcsr[1] = (mxcsr[1] & ~0x20u) | (mxcsr[0] & 0x20);
     any |= differ(text, "mxcsr", mxcsr[0], mxcsr[1]);
     any |= differ_xmm(native, engine, u.approximate, text);
     any |= differ_x87(native, engine, &u, text);

@@ -420,10 +420,10 @@ bool case_single(const struct forms *f, const struct form *form, struct random *
 /* Forms whose undefined results would go on into other instructions. */
 static bool sequence_allows(const struct forms *f, const struct form *form, struct random *r)
 {
-    static const char *const not [] = {"bsf",   "bsr",   "bswap",    "shld",     "shrd",
-                                       "f",     "rcpps", "rcpss",    "rsqrtps",  "rsqrtss",
-                                       "vrcpp", "vrcps", "vrsqrtps", "vrsqrtss", "popf",
-                                       "enter", "leave", "ldmxcsr",  "vldmxcsr"};
+    static const char *const not [] = {"int",     "bsf",   "bsr",   "bswap",    "shld",
+                                       "shrd",    "f",     "rcpps", "rcpss",    "rsqrtps",
+                                       "rsqrtss", "vrcpp", "vrcps", "vrsqrtps", "vrsqrtss",
+                                       "popf",    "enter", "leave", "ldmxcsr",  "vldmxcsr"};
 
     (void)f;
     (void)r;

@@ -81,7 +81,7 @@ REFUSES(bad_98_null_create_is_refused, "create-null", EINVAL, ": model 'model': 
 REFUSES(bad_98_malformed_key_is_refused, "key-odd", EINVAL, ": model 'model': a property: its name 'Bad Key' is malformed; expected 1 to 64 of a-z, 0-9 and '-'")
 REFUSES(bad_98_key_of_the_machine_file_itself_is_refused, "key-own", EINVAL, ": model 'model': property 'model': this key is the machine file's own; choose another name")
 REFUSES(bad_98_duplicate_key_is_refused, "key-twice", EINVAL, ": model 'model': property 'key': it is there twice; remove one")
-REFUSES(bad_98_unknown_property_type_is_refused, "type-unknown", EINVAL, ": model 'model': property 'key': its type 9 is unknown; this host knows 1 to 8: use BP_PROP_*, or a newer Backplane")
+REFUSES(bad_98_unknown_property_type_is_refused, "type-unknown", EINVAL, ": model 'model': property 'key': its type 11 is unknown; this host knows 1 to 10: use BP_PROP_*, or a newer Backplane")
 REFUSES(bad_98_null_help_is_refused, "help-null", EINVAL, ": model 'model': property 'key': its help is NULL; expected a string")
 REFUSES(bad_98_needs_of_a_number_is_refused, "needs-number", EINVAL, ": model 'model': property 'key': it has `needs`, but is UINT; only REF may")
 REFUSES(bad_98_malformed_interface_id_is_refused, "needs-odd", EINVAL, ": model 'model': property 'key': its needs 'chardev' is no interface id such as bp.char/1")
@@ -95,6 +95,7 @@ REFUSES(bad_98_creates_flag_of_a_number_is_refused, "creates-number", EINVAL, ":
 REFUSES(bad_98_reserves_flag_without_memory_claim_is_refused, "reserves-number", EINVAL, ": model 'model': property 'key': it has the flag RESERVES, but claims no MMIO; only that may")
 REFUSES(bad_98_number_of_three_bytes_is_refused, "width-uint", EINVAL, ": model 'model': property 'key': its member has 3 bytes; UINT needs 1, 2, 4 or 8")
 REFUSES(bad_98_bool_of_eight_bytes_is_refused, "width-bool", EINVAL, ": model 'model': property 'key': its member has 8 bytes; BOOL needs 1")
+REFUSES(bad_98_range_of_eight_bytes_is_refused, "width-range", EINVAL, ": model 'model': property 'key': its member has 8 bytes; RANGE needs 16")
 REFUSES(bad_98_list_in_a_number_is_refused, "width-list", EINVAL, ": model 'model': property 'key': its member has 8 bytes; a list is a struct bp_list of 16")
 REFUSES(bad_98_member_beyond_the_config_struct_is_refused, "beyond-config", EINVAL, ": model 'model': property 'key': its member ends at byte 8, but the config struct has 7; set config_size to its sizeof")
 REFUSES(bad_98_member_offset_that_overflows_is_refused, "beyond-overflow", EINVAL, ": model 'model': property 'key': its member ends at byte 4294967296, but the config struct has 32; set config_size to its sizeof")
@@ -378,6 +379,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(bad_98_reserves_flag_without_memory_claim_is_refused),
         cmocka_unit_test(bad_98_number_of_three_bytes_is_refused),
         cmocka_unit_test(bad_98_bool_of_eight_bytes_is_refused),
+        cmocka_unit_test(bad_98_range_of_eight_bytes_is_refused),
         cmocka_unit_test(bad_98_list_in_a_number_is_refused),
         cmocka_unit_test(bad_98_member_beyond_the_config_struct_is_refused),
         cmocka_unit_test(bad_98_member_offset_that_overflows_is_refused),

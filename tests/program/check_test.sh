@@ -44,6 +44,20 @@ port = 0x3e8
 irq = 5
 chardev = pty
 END
+# refuses SENTENCE ARGUMENT...: with the same sentence and status `check` and `run` do.
+refuses() {
+    expected=$1
+    shift
+    for command in check run; do
+        status=0
+        said=$(timeout 60 "$program" "$command" --plugin-path "$plugins" "$@" 2>&1) || status=$?
+        [ "$status: $said" = "2: $expected" ] || {
+            printf '%s %s: expected\n2: %s\ngot\n%s: %s\n' "$command" "$*" "$expected" "$status" "$said"
+            exit 1
+        }
+    done
+}
+
 said=$("$program" check --plugin-path "$plugins" m.ini 2>&1) || {
     printf '%s\n' "$said"
     exit 1
@@ -59,3 +73,15 @@ found=$(find . ! -name . | sort | tr '\n' ' ')
     echo "found afterwards: $found"
     exit 1
 }
+
+: >empty
+mkfifo fifo
+refuses "--kernel: error: [boot] kernel = empty: $dir/empty: is empty (0 bytes)" --no-serial --kernel empty
+refuses "--kernel: error: [boot] kernel = fifo: $dir/fifo: is a FIFO, expected a regular file" --no-serial --kernel fifo
+refuses "--initrd: error: [boot] initrd = empty: $dir/empty: is empty (0 bytes)" \
+    --no-serial --kernel binary --initrd empty
+refuses "--binary: error: [boot] binary = .: $dir/. is a folder, expected a file" --no-serial --binary .
+refuses '--serial: error: [terminal] listen = tcp:1: expected :port at the end, a number up to 65535' \
+    --binary binary --serial tcp:1
+refuses '--trace-range: error: [cpu] trace-range = 9-1: the range is empty: its first number is above its last' \
+    --no-serial --binary binary --trace insn --trace-range 9-1

@@ -113,6 +113,8 @@ void smc_stored(struct cpu *c, uint64_t gpa, uint32_t bytes);
 void blocks_drop_all(struct cpu *c);
 /* Forgets which RIP is which block: linear addresses mean something else now. [vcpu] */
 void jumps_flush(struct cpu *c);
+/* The same, but for what is mapped globally. [vcpu] */
+void jumps_flush_local(struct cpu *c);
 
 /* ---- ops/interrupt.c ------------------------------------------------------------------------ */
 

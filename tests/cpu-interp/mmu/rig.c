@@ -97,6 +97,10 @@ void jumps_flush(struct cpu *c)
 {
     __atomic_fetch_add(&rig_of(c)->jumps[c->index], 1, __ATOMIC_RELAXED);
 }
+void jumps_flush_local(struct cpu *c)
+{
+    __atomic_fetch_add(&rig_of(c)->jumps[c->index], 1, __ATOMIC_RELAXED);
+}
 
 static void deadline_changed(void *context, struct cpu *c)
 {

@@ -93,6 +93,20 @@ void jumps_flush(struct cpu *c)
 {
     /* No key is all ones: it would be a RIP that is not canonical, or a mode with every bit set. */
     memset(c->blocks->jumps, 0xff, sizeof(c->blocks->jumps));
+    c->blocks->p->low_used = 0;
+    c->blocks->p->high_local = 0;
+}
+
+void jumps_flush_local(struct cpu *c)
+{
+    struct block_cache_private *p = c->blocks->p;
+
+    if (p->high_local) {
+        jumps_flush(c);
+    } else if (p->low_used) {
+        memset(c->blocks->jumps, 0xff, JUMP_CACHE * sizeof(struct jump));
+        p->low_used = 0;
+    }
 }
 
 /* ---- lookup --------------------------------------------------------------------------------- */
@@ -275,6 +289,17 @@ static struct block *build(struct cpu *c, uint64_t gpa, uint64_t la)
     return b;
 }
 
+/* What a flush of translations that are not global has to look for in the jump cache. */
+static void note_mapping(struct cpu *c, uint64_t la, const struct block *b)
+{
+    struct block_cache_private *p = c->blocks->p;
+
+    if (!(c->rip >> 63))
+        p->low_used = 1;
+    else if (b->gpa_second || !tlb_is_global(c, la))
+        p->high_local = 1;
+}
+
 const struct uop *blocks_find(struct cpu *c)
 {
     struct block_cache_private *p = c->blocks->p;
@@ -299,6 +324,7 @@ const struct uop *blocks_find(struct cpu *c)
         if (!b->uncached && !(c->mode & MODE_STEP)) {
             j->key = c->rip ^ c->mode_key;
             j->block = b;
+            note_mapping(c, la, b);
         }
     }
     c->reg[REG_RIP] = c->rip;

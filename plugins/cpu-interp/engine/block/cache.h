@@ -31,6 +31,8 @@ struct block_cache_private {
     uint64_t bytes;     /* allocated */
     uint64_t cs_base;   /* of the jump cache's entries */
     uint8_t drop_all;   /* at the next safe point */
+    uint8_t low_used;   /* the jump cache's lower half has entries */
+    uint8_t high_local; /* its upper half has some that are not mapped globally */
     struct builder builder;
     uint8_t code[2 * BLOCK_INSNS * 15 + 32];
 };

@@ -11,7 +11,7 @@
 
 #include "../uop.h"
 
-#define JUMP_CACHE 2048u
+#define JUMP_CACHE 2048u /* entries for each half of the address space */
 
 /* A block in the list of a page that it has bytes of. */
 struct page_ref {
@@ -39,14 +39,17 @@ struct jump {
     struct block *block;
 };
 
+/* RIPs of the lower half, then those of the upper half. An operating system has its kernel in the
+ * upper one, mapped globally, and then a change of address space leaves that half of the cache as
+ * it is. */
 struct block_cache {
-    struct jump jumps[JUMP_CACHE];
+    struct jump jumps[2 * JUMP_CACHE];
     struct block_cache_private *p;
 };
 
 static inline struct jump *jump_at(struct block_cache *cache, uint64_t rip)
 {
-    return &cache->jumps[(rip ^ rip >> 11) & (JUMP_CACHE - 1)];
+    return &cache->jumps[((rip ^ rip >> 12) & (JUMP_CACHE - 1)) + (rip >> 63) * JUMP_CACHE];
 }
 
 /* The block at `rip`, from the jump cache, or NULL with cpu.rip set: it must be looked for, or

@@ -18,8 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#pragma weak emit_xsave
-
 /* A mnemonic may be in several groups: locked forms are atomic.c's, MOV is also that of control
  * registers, JMP that of far ones, MOVSD that of a string and of SSE2. */
 #define EMITTERS 3u

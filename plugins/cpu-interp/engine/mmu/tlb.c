@@ -66,7 +66,7 @@ void tlb_flush_local(struct cpu *c)
 {
     for (uint32_t kind = 0; kind < TLB_SLOW; kind++)
         flush_local(&c->tlbs[kind]);
-    jumps_flush(c);
+    jumps_flush_local(c);
 }
 
 void tlb_flush(struct cpu *c)
@@ -83,6 +83,14 @@ void tlb_flush(struct cpu *c)
         t->has_large = 0;
     }
     jumps_flush(c);
+}
+
+bool tlb_is_global(const struct cpu *c, uint64_t la)
+{
+    struct tlb *t = &c->tlbs[tlb_kind(c, ACCESS_FETCH)];
+    const struct tlb_entry *e = tlb_at(t, la);
+
+    return e->xtag == (la & PAGE_MASK) && t->global[e - t->entry];
 }
 
 /* The page that the entry stands for: one of the tags has it. */

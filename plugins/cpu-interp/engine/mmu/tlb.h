@@ -83,6 +83,8 @@ struct translation;
 struct memory_slot;
 /* The kind of an access (ACCESS_*) now. [vcpu] */
 uint32_t tlb_kind(const struct cpu *c, uint32_t access);
+/* Whether the TLB knows `la`, for fetches, as mapped globally. [vcpu] */
+bool tlb_is_global(const struct cpu *c, uint64_t la);
 /* Notes what a walk for `access` found at `la`: `slot` is the RAM or ROM at t->gpa. [vcpu] */
 void tlb_fill(struct cpu *c, uint64_t la, uint32_t access, const struct translation *t,
               const struct memory_slot *slot);

@@ -4,8 +4,9 @@
  * table that a vCPU is given.
  *
  * Intel SDM 2A, CPUID; KVM's leaves from the Linux kernel's documentation, virt/kvm/x86/cpuid. The
- * processor says it is an Intel one of family 6, with the features that the engine has: x86-64-v2
- * and what makes kernels quick here. AVX and XSAVE are in a list of their own, not offered.
+ * processor says it is an Intel one of family 6, with the features that the engine has: x86-64-v3
+ * and what makes kernels quick here. What the engine has but costs guests more than it gives is not
+ * offered: SMAP, PCID, INVPCID.
  */
 #include "privileged.h"
 
@@ -59,7 +60,7 @@ static const struct bit {
     {1, 0, ECX, 1, FEATURE_PCLMUL, true},
     {1, 0, ECX, 3, FEATURE_MONITOR, false},
     {1, 0, ECX, 9, FEATURE_SSSE3, true},
-    {1, 0, ECX, 12, FEATURE_FMA, false},
+    {1, 0, ECX, 12, FEATURE_FMA, true},
     {1, 0, ECX, 13, FEATURE_CX16, true},
     {1, 0, ECX, 17, FEATURE_PCID, false},
     {1, 0, ECX, 19, FEATURE_SSE41, true},
@@ -69,9 +70,9 @@ static const struct bit {
     {1, 0, ECX, 23, FEATURE_POPCNT, true},
     {1, 0, ECX, 24, FEATURE_TSC_DEADLINE, true},
     {1, 0, ECX, 25, FEATURE_AES, true},
-    {1, 0, ECX, 26, FEATURE_XSAVE, false},
-    {1, 0, ECX, 28, FEATURE_AVX, false},
-    {1, 0, ECX, 29, FEATURE_F16C, false},
+    {1, 0, ECX, 26, FEATURE_XSAVE, true},
+    {1, 0, ECX, 28, FEATURE_AVX, true},
+    {1, 0, ECX, 29, FEATURE_F16C, true},
     {1, 0, ECX, 30, FEATURE_RDRAND, true},
     {1, 0, ECX, 31, FEATURE_BASE, true}, /* hypervisor */
 
@@ -79,14 +80,16 @@ static const struct bit {
 
     {7, 0, EBX, 0, FEATURE_FSGSBASE, true},
     {7, 0, EBX, 1, FEATURE_BASE, true}, /* TSC_ADJUST */
-    {7, 0, EBX, 3, FEATURE_BMI1, false},
-    {7, 0, EBX, 5, FEATURE_AVX2, false},
+    {7, 0, EBX, 3, FEATURE_BMI1, true},
+    {7, 0, EBX, 5, FEATURE_AVX2, true},
+    {7, 0, EBX, 6, FEATURE_BASE, true}, /* FDP changes with x87 exceptions only */
     {7, 0, EBX, 7, FEATURE_SMEP, true},
-    {7, 0, EBX, 8, FEATURE_BMI2, false},
+    {7, 0, EBX, 8, FEATURE_BMI2, true},
     {7, 0, EBX, 9, FEATURE_BASE, true}, /* ERMS */
     {7, 0, EBX, 10, FEATURE_INVPCID, false},
+    {7, 0, EBX, 13, FEATURE_BASE, true}, /* FCS and FDS are 0 */
     {7, 0, EBX, 18, FEATURE_RDSEED, true},
-    {7, 0, EBX, 19, FEATURE_ADX, false},
+    {7, 0, EBX, 19, FEATURE_ADX, true},
     {7, 0, EBX, 20, FEATURE_SMAP, false},
     {7, 0, EBX, 23, FEATURE_CLFLUSHOPT, true},
     {7, 0, EBX, 24, FEATURE_CLWB, true},
@@ -106,10 +109,10 @@ static const struct bit {
     {7, 1, EAX, 11, FEATURE_BASE, true},
     {7, 1, EAX, 12, FEATURE_BASE, true},
 
-    {0xd, 0, EAX, 0, FEATURE_BASE, false}, /* x87, SSE and AVX state */
-    {0xd, 0, EAX, 1, FEATURE_BASE, false},
-    {0xd, 0, EAX, 2, FEATURE_BASE, false},
-    {0xd, 1, EAX, 0, FEATURE_XSAVEOPT, false},
+    {0xd, 0, EAX, 0, FEATURE_BASE, true}, /* x87, SSE and AVX state */
+    {0xd, 0, EAX, 1, FEATURE_BASE, true},
+    {0xd, 0, EAX, 2, FEATURE_BASE, true},
+    {0xd, 1, EAX, 0, FEATURE_XSAVEOPT, true},
     {0xd, 1, EAX, 1, FEATURE_XSAVEC, false},
     {0xd, 1, EAX, 2, FEATURE_BASE, false}, /* XGETBV of 1 */
     {0xd, 1, EAX, 3, FEATURE_XSAVES, false},
@@ -119,7 +122,7 @@ static const struct bit {
     {0x40000001, 0, EAX, 24, FEATURE_BASE, true}, /* CLOCKSOURCE_STABLE */
 
     {0x80000001, 0, ECX, 0, FEATURE_LAHF64, true},
-    {0x80000001, 0, ECX, 5, FEATURE_LZCNT, false},
+    {0x80000001, 0, ECX, 5, FEATURE_LZCNT, true},
     {0x80000001, 0, ECX, 8, FEATURE_PREFETCHW, true},
     {0x80000001, 0, EDX, 11, FEATURE_SYSCALL, true},
     {0x80000001, 0, EDX, 20, FEATURE_NX, true},

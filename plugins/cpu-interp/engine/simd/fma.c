@@ -212,7 +212,8 @@ static uint32_t half_of_single(uint32_t a, uint32_t rounding, int *flags)
 static x128 halves_to_singles(uint64_t halves)
 {
 #if SIMD_HOST
-    if (likely(__builtin_cpu_supports("f16c"))) {
+    if (likely(
+            __builtin_cpu_supports("avx2"))) { /* all that have it have F16C; clang has no name */
         x128 r;
 
         __asm__ volatile("vcvtph2ps %1, %0" : "=x"(r) : "x"(x128_of(halves, 0)));
@@ -234,7 +235,8 @@ static uint64_t singles_to_halves(x128 a, uint32_t imm, uint32_t mxcsr)
     int flags = 0;
 
 #if SIMD_HOST
-    if (likely(__builtin_cpu_supports("f16c"))) {
+    if (likely(
+            __builtin_cpu_supports("avx2"))) { /* all that have it have F16C; clang has no name */
         x128 h;
 
         switch (rounding) {
@@ -290,21 +292,19 @@ static bool emit_vcvtph2ps(struct emit *e)
 static const struct uop *op_vcvtps2ph(struct cpu *c, const struct uop *u)
 {
     avx_check(c, u);
-    uint64_t la = u->x ? vector_ea(c, u, u->osize / 2u, ACCESS_WRITE) : 0;
     x128 b = *xmm(c, u->s), r;
-    if (u->x)
-        probe_write(c, u, la, u->osize / 2u);
     MXCSR_BEGIN(c, b, b);
     r = x128_of(singles_to_halves(b, u->imm8, c->fpu.mxcsr), 0);
     if (u->osize == 32)
         r[1] = singles_to_halves(*ymm_high(c, u->s), u->imm8, c->fpu.mxcsr);
     MXCSR_END(c, u, r);
+    /* The flags of the conversion stay if the store faults. */
     if (!u->x)
         set_xmm(c, u->d, r);
     else if (u->osize == 32)
-        st128(c, u, la, r);
+        st128(c, u, vector_ea(c, u, 16, ACCESS_WRITE), r);
     else
-        st64(c, u, la, r[0]);
+        st64(c, u, vector_ea(c, u, 8, ACCESS_WRITE), r[0]);
     NEXT(c, u);
 }
 

@@ -21,9 +21,8 @@ FLOAT_HANDLERS(cmpsd, lane_cmpsd, mem64)
 
 static bool emit_cmpsd_sse(struct emit *e)
 {
-    if (e->insn->opcode_map == 0)
-        return emit_string_form(e);
-    return emit_cmpsd(e);
+    /* Or it is the string instruction of this name. */
+    return e->insn->opcode_map == 1 && emit_cmpsd(e);
 }
 
 /* ---- comparisons into RFLAGS ---------------------------------------------------------------- */

@@ -152,9 +152,8 @@ static bool emit_movss(struct emit *e)
 
 static bool emit_movsd(struct emit *e)
 {
-    if (e->insn->opcode_map == 0)
-        return emit_string_form(e);
-    return emit_scalar(e, op_movsd_rr, 8);
+    /* Or it is the string instruction of this name. */
+    return e->insn->opcode_map == 1 && emit_scalar(e, op_movsd_rr, 8);
 }
 
 /* ---- MOVD and MOVQ -------------------------------------------------------------------------- */

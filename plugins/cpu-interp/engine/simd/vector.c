@@ -90,14 +90,6 @@ bool emit_sse_mmx(struct emit *e, op_fn *reg, op_fn *mem)
     return emit_sse(e, reg, mem);
 }
 
-bool emit_string_form(struct emit *e)
-{
-    for (const struct emit_entry *entry = emit_string; entry->emit; entry++)
-        if (entry->mnemonic == e->insn->mnemonic)
-            return entry->emit(e);
-    return false;
-}
-
 /* ---- VEX ------------------------------------------------------------------------------------ */
 
 static bool is_source(const struct operand *o)

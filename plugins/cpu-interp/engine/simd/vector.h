@@ -238,8 +238,6 @@ bool emit_sse_mmx(struct emit *e, op_fn *reg, op_fn *mem);
 bool emit_source(struct emit *e, const struct operand *o);
 /* DS:RDI, or with the prefix's segment, as the memory operand; what emit_memory() returns. */
 bool emit_rdi(struct emit *e);
-/* MOVSD and CMPSD are names of string instructions as well: as emit_string[] does them. */
-bool emit_string_form(struct emit *e);
 /* The MMX form of an instruction that exists with XMM registers too. mmx.c. */
 bool mmx_emit(struct emit *e);
 

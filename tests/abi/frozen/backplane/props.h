@@ -18,11 +18,13 @@ BP_BEGIN
     2u                  /* uint8_t, 16, 32 or 64 by `width`; decimal or 0x hex, within [min, max]  \
                          */
 #define BP_PROP_SIZE 3u /* uint64_t bytes; suffix K M G T, powers of 1024; within [min, max] */
-#define BP_PROP_STRING 4u /* const char *, UTF-8; the host's, valid until destroy(); or NULL */
-#define BP_PROP_PATH 5u   /* as STRING; a relative path is resolved against the machine file */
-#define BP_PROP_ENUM 6u   /* uint32_t: index into `choices` */
-#define BP_PROP_MAC 7u    /* uint8_t[6]: 52:54:00:12:34:56 */
-#define BP_PROP_REF 8u    /* struct bp_node *: the section that the value names; or NULL */
+#define BP_PROP_STRING 4u  /* const char *, UTF-8; the host's, valid until destroy(); or NULL */
+#define BP_PROP_PATH 5u    /* as STRING; a relative path is resolved against the machine file */
+#define BP_PROP_ENUM 6u    /* uint32_t: index into `choices` */
+#define BP_PROP_MAC 7u     /* uint8_t[6]: 52:54:00:12:34:56 */
+#define BP_PROP_REF 8u     /* struct bp_node *: the section that the value names; or NULL */
+#define BP_PROP_ADDRESS 9u /* const char *: a socket's, unix:PATH or tcp:HOST:PORT; or NULL */
+#define BP_PROP_RANGE 10u  /* struct bp_range: FIRST-LAST, FIRST not above LAST */
 
 /* Flags. */
 #define BP_PROP_REQUIRED 1u
@@ -36,6 +38,10 @@ BP_BEGIN
 struct bp_list {
     const void *items; /* `count` elements as the type's own member would be; the host's */
     uint64_t count;
+};
+
+struct bp_range {
+    uint64_t first, last; /* both belong to it; both 0 without a value and a default */
 };
 
 /* What a value claims of the machine, so that `check` finds conflicts without running anything. */

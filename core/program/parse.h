@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * program/parse.h - what options.c, which reads the command line, and devices.c, which makes
+ * devices of it, share. Private to these two.
+ */
+#ifndef PROGRAM_PARSE_H
+#define PROGRAM_PARSE_H
+
+#include "program/options.h"
+
+#define REPEAT_MAX 32u /* of --disk and of --net */
+
+/* What options say of devices, until parse_finish(). */
+struct parse {
+    struct options *o;
+    const char *option; /* being taken, in the table's spelling */
+    const char *disks[REPEAT_MAX];
+    const char *nets[REPEAT_MAX], *net_origins[REPEAT_MAX];
+    const char *nic, *serial, *console; /* arguments; NULL: not given */
+    uint32_t disk_count, net_count;
+    uint32_t snapshot, verbose;
+    const char *serial_origin;  /* option that gave `serial` */
+    const char *backend;        /* that an option names, as the key cpu.plugin has it, or NULL */
+    const char *machine_option; /* the first that says something of a machine, or NULL */
+    const char *trace_option;   /* the first that says something of a trace, or NULL */
+    uint32_t traces;            /* what is to be traced is said */
+};
+
+/* Notes the sentence, and returns -EINVAL. */
+int parse_fail(struct parse *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Adds a setting of `key`, asked for by the option `origin`, which is static. -ENOMEM. */
+int parse_add(struct parse *p, const char *origin, const char *key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Adds the devices' settings, when all options are known. -EINVAL, -ENOMEM. */
+int parse_finish(struct parse *p);
+void parse_free_settings(struct setting *settings, uint32_t count);
+
+#endif
