@@ -18,6 +18,7 @@ packages_lab=(qemu-system-x86)
 # What preset aarch64 takes of this machine, and what it links from a folder of its own.
 # shellcheck disable=SC2034
 packages_aarch64=(gcc-aarch64-linux-gnu qemu-user-static)
+# shellcheck disable=SC2034
 packages_aarch64_target=(libc6-dev libcmocka-dev libinih-dev libjson-c-dev libzstd-dev libzydis-dev)
 
 say() {
