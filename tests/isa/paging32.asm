@@ -154,13 +154,11 @@ NX      equ 0x80000000
         mov al, 0
         jmp finish
 
+; (By CR3, as no page is global: a KVM on QEMU's emulation refuses a change of CR4.PGE under PAE.)
 flush:
         push eax
-        mov eax, cr4
-        xor al, 0x80
-        mov cr4, eax
-        xor al, 0x80
-        mov cr4, eax
+        mov eax, cr3
+        mov cr3, eax
         pop eax
         ret
 levels:
