@@ -138,7 +138,7 @@ main:
         mov cr4, rax
         mov ebp, 0x400000
         TRY "DR4 with DE", mov rax, dr4
-        BEGIN "I/O breakpoint"
+        BEGIN "~I/O breakpoint"
         mov eax, 0x80
         mov dr1, rax
         mov eax, 0x00200404

@@ -367,6 +367,20 @@ static uint8_t opcode_map(const ZydisDecodedInstruction *z)
     }
 }
 
+/* In real mode these are #GP, not #UD (SDM 2, SYSENTER and SYSEXIT), but Zydis does not know them
+ * there. */
+static bool decode_sysenter(const uint8_t *bytes, uint32_t available, uint32_t mode,
+                            ZydisDecodedInstruction *z, ZydisDecodedOperand *operands)
+{
+    ZydisDecoder d;
+
+    if ((mode & (MODE_PE | MODE_64)) != 0)
+        return false;
+    decoder_init(mode | MODE_PE, &d);
+    return !ZYAN_FAILED(ZydisDecoderDecodeFull(&d, bytes, available, z, operands)) &&
+           (z->mnemonic == ZYDIS_MNEMONIC_SYSENTER || z->mnemonic == ZYDIS_MNEMONIC_SYSEXIT);
+}
+
 int insn_decode(const uint8_t *bytes, uint32_t available, uint32_t mode, struct insn *i)
 {
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
@@ -379,7 +393,7 @@ int insn_decode(const uint8_t *bytes, uint32_t available, uint32_t mode, struct 
         return -EAGAIN;
     if (status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG)
         return -E2BIG;
-    if (ZYAN_FAILED(status))
+    if (ZYAN_FAILED(status) && !decode_sysenter(bytes, available, mode, &z, operands))
         return -EINVAL;
     memset(i, 0, sizeof(*i));
     i->mnemonic = (uint16_t)z.mnemonic;
