@@ -215,7 +215,7 @@ static int unknown_kind(struct loader *l)
     return error_set(l->e, -EINVAL,
                      "%s: is no kernel that can be started: expected a Linux bzImage, an ELF file "
                      "(vmlinux, PVH or multiboot) or a multiboot 1 header in the first 8192 bytes; "
-                     "start a flat binary with protocol raw",
+                     "a flat binary is started by `binary`, or --binary",
                      l->kernel->path);
 }
 

@@ -59,20 +59,15 @@ static int try_backend(struct bp_machine *m, const char *name, const struct mode
  * worth a warning: the machine will be slower than its user may think. */
 static int choose(struct bp_machine *m)
 {
-#ifdef __APPLE__
-    static const char *const candidates[] = {"cpu-hvf", "cpu-interp"};
-#else
-    static const char *const candidates[] = {"cpu-kvm", "cpu-interp"};
-#endif
     char all[2048] = "";
     bool refused = false;
 
-    for (uint32_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
+    for (const char *const *name = plan_auto_backends; *name; name++) {
         struct error why;
-        int err = try_backend(m, candidates[i], &m->cpu_model, &why);
+        int err = try_backend(m, *name, &m->cpu_model, &why);
         if (!err) {
-            machine_log(m, refused ? BP_LOG_WARN : BP_LOG_INFO, "the CPU backend is %s%s%s",
-                        candidates[i], *all ? "; passed over: " : "", all);
+            machine_log(m, refused ? BP_LOG_WARN : BP_LOG_INFO, "the CPU backend is %s%s%s", *name,
+                        *all ? "; passed over: " : "", all);
             return 0;
         }
         size_t used = strlen(all);

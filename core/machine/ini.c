@@ -87,6 +87,25 @@ static unsigned utf8_length(const unsigned char *s, uint64_t left)
     return need;
 }
 
+/* A file with a NUL is no text at all: one sentence, instead of one for each line of a program. */
+static bool has_no_nul(struct ini *ini)
+{
+    const char *nul = memchr(ini->next, 0, (size_t)(ini->end - ini->next)), *line = ini->next;
+
+    if (!nul)
+        return true;
+    ini->number = 1;
+    for (const char *at = line; at < nul; at++) {
+        if (*at == '\n') {
+            ini->number++;
+            line = at + 1;
+        }
+    }
+    ini_error(ini, "byte %llu of the line is NUL: this is no text, and so no machine file",
+              (unsigned long long)(nul - line) + 1);
+    return false;
+}
+
 /* Tells the first byte that cannot stand in a machine file. */
 static bool bytes_are_text(struct ini *ini, const char *line, uint64_t length)
 {
@@ -95,11 +114,6 @@ static bool bytes_are_text(struct ini *ini, const char *line, uint64_t length)
     for (uint64_t i = 0; i < length;) {
         unsigned step = utf8_length(s + i, length - i);
 
-        if (!s[i]) {
-            ini_error(ini, "byte %llu of the line is NUL: a machine file is text",
-                      (unsigned long long)i + 1);
-            return false;
-        }
         if (!step) {
             ini_error(ini,
                       "byte %llu of the line, 0x%02x, is not UTF-8: save the machine file as UTF-8",
@@ -376,7 +390,7 @@ int config_read_text(struct config *config, const char *text, uint64_t length, c
 
     if (length >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
         ini.next += 3;
-    if (ini_parse_stream(read_line, &ini, take, &ini) == -2)
+    if (has_no_nul(&ini) && ini_parse_stream(read_line, &ini, take, &ini) == -2)
         ini_error(&ini, "out of memory");
     return report->errors == ini.errors_before ? 0 : -EINVAL;
 }

@@ -48,6 +48,9 @@ struct plan_boot {
     uint8_t reserved[6];
 };
 
+/* What `plugin = auto` stands for, the best first; ends with NULL. */
+extern const char *const plan_auto_backends[];
+
 /* One section that names a plugin. Its address is the struct bp_node that REF properties hold. */
 struct plan_instance {
     const char *name;

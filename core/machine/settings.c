@@ -315,17 +315,45 @@ void settings_fill_boot(struct planning *p)
 
 /* ---- [cpu] ---- */
 
+const char *const plan_auto_backends[] = {
+#ifdef __APPLE__
+    "cpu-hvf",
+#else
+    "cpu-kvm",
+#endif
+    "cpu-interp", NULL};
+
+/* The backend that `auto` may choose and that has the key; NULL if none that is installed has. */
+static const char *backend_with(struct planning *p, const char *key)
+{
+    for (const char *const *name = plan_auto_backends; *name; name++) {
+        const struct plugin *plugin;
+        const struct model *model;
+        struct error ignored;
+
+        if (p->source->load(p->source->context, *name, ".", &plugin, &ignored) ||
+            p->source->model(p->source->context, plugin, NULL, &model, &ignored))
+            continue;
+        for (const struct bp_prop *prop = model->props; prop && prop->name; prop++)
+            if (!strcmp(prop->name, key))
+                return *name;
+    }
+    return NULL;
+}
+
 /* Backends' keys can only be checked against one backend. */
-static void tell_auto_keys(const struct props_job *job)
+static void tell_auto_keys(struct planning *p, const struct props_job *job)
 {
     static const char *const known[] = {"plugin", "level", NULL};
 
     for (uint32_t i = 0; job->section && i < job->section->count; i++) {
         const struct config_value *value = &job->section->values[i];
-        const char *near = config_nearest(value->key, known);
+        const char *near, *backend;
 
         if (!strcmp(value->key, known[0]) || !strcmp(value->key, known[1]))
             continue;
+        backend = backend_with(p, value->key);
+        near = backend ? NULL : config_nearest(value->key, known);
         if (near)
             report_error(job->report, value->file, value->line, "cpu",
                          "[cpu] %s: [cpu] knows no such key; did you mean %s?", value->key, near);
@@ -333,8 +361,8 @@ static void tell_auto_keys(const struct props_job *job)
             report_error(
                 job->report, value->file, value->line, "cpu",
                 "[cpu] %s: with plugin = auto only level can be set, as a backend's keys are "
-                "its own: name the backend, as in plugin = cpu-kvm",
-                value->key);
+                "its own: name the backend%s%s",
+                value->key, backend ? ", as in plugin = " : "", backend ? backend : "");
     }
 }
 
@@ -388,5 +416,5 @@ void settings_fill_cpu(struct planning *p)
     if (plugin && strcmp(plugin->text, "auto") != 0)
         fill_backend(p, &job);
     else
-        tell_auto_keys(&job);
+        tell_auto_keys(p, &job);
 }

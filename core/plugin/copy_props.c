@@ -74,11 +74,12 @@ static int check_member(const struct copy *c, const struct bp_prop *p, uint32_t 
 
 static int check_bounds(const struct copy *c, const struct bp_prop *p)
 {
-    uint64_t most =
-        p->width == 8 || (p->flags & BP_PROP_LIST) ? UINT64_MAX : (UINT64_C(1) << p->width * 8) - 1;
+    uint64_t most;
 
     if (p->type != BP_PROP_UINT && p->type != BP_PROP_SIZE)
         return 0;
+    most =
+        p->width == 8 || (p->flags & BP_PROP_LIST) ? UINT64_MAX : (UINT64_C(1) << p->width * 8) - 1;
     if (p->min > p->max)
         return copy_fail(c, -EINVAL, "its min %" PRIu64 " is above its max %" PRIu64, p->min,
                          p->max);

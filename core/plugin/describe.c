@@ -40,10 +40,10 @@ static bool has_bounds(const struct bp_prop *p)
 
 /* ---- text ----------------------------------------------------------------------------------- */
 
-/* Bounds as somebody would write them: small ones decimal, addresses hexadecimal. */
+/* Bounds as somebody would write them: small and round ones decimal, addresses hexadecimal. */
 static void print_number(FILE *f, uint64_t n)
 {
-    fprintf(f, n < 4096 ? "%" PRIu64 : "0x%" PRIx64, n);
+    fprintf(f, n < 4096 || n % 1000 == 0 ? "%" PRIu64 : "0x%" PRIx64, n);
 }
 
 static void print_size(FILE *f, uint64_t n)

@@ -594,6 +594,8 @@ static int check_arguments(struct parse *p)
                 p, "there is one machine file at most, but both %.300s and %.300s are given",
                 o->arguments[0], o->arguments[1]);
         o->file = o->argument_count ? o->arguments[0] : NULL;
+        if (o->file && !*o->file)
+            return parse_fail(p, "the name of the machine file is empty");
         if (o->json && o->command == OPTIONS_RUN)
             return parse_fail(p, "--json is for check and plugins");
         if (o->print_config && o->command == OPTIONS_CHECK)

@@ -507,7 +507,9 @@ static void flush(struct stream *s)
 
             if (left <= 0)
                 break;
-            poll(&p, 1, (int)left);
+            /* A hang-up does not go away by waiting. */
+            if (poll(&p, 1, (int)left) == 1 && !(p.revents & POLLOUT))
+                break;
         }
     }
     if (s->tee.fd >= 0)

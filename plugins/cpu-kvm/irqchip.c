@@ -25,9 +25,10 @@ void vm_irq(void *self, uint32_t line, uint32_t level)
     struct kvm_irq_level arg = {.irq = line, .level = level != 0};
 
     if (line >= KVM_IOAPIC_NUM_PINS) {
-        /* Beyond them are the routes of doorbell.c. */
-        bp_logf(vm->host, vm->node, BP_LOG_ERROR, "interrupt line %u is not below %u", line,
-                (unsigned)KVM_IOAPIC_NUM_PINS);
+        /* Beyond them are the routes of doorbell.c. A device may come here as often as its guest
+         * likes. */
+        bp_logf(vm->host, vm->node, BP_LOG_WARN | BP_LOG_GUEST, "interrupt line %u is not below %u",
+                line, (unsigned)KVM_IOAPIC_NUM_PINS);
         return;
     }
     ioctl(vm->fd, KVM_IRQ_LINE, &arg);

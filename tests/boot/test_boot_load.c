@@ -163,7 +163,7 @@ static void bad_95_unknown_files_are_told_what_is_accepted(void **state)
         m, -EINVAL,
         "kernel: is no kernel that can be started: expected a Linux bzImage, an ELF file "
         "(vmlinux, PVH or multiboot) or a multiboot 1 header in the first 8192 bytes; "
-        "start a flat binary with protocol raw");
+        "a flat binary is started by `binary`, or --binary");
     machine_free(m);
 }
 

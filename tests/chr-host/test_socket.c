@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -218,6 +220,42 @@ static void client_that_leaves_lets_a_blocked_device_go(void **state)
     assert_int_equal(device_write(f->device, data, sizeof(data)), sizeof(data));
 }
 
+/* What poll() says of one fd while that is nothing but a hang-up, as of a terminal whose line was
+ * cut; and how often it was asked. The plugin's calls come here, too. */
+static int hung_fd = -1;
+static unsigned hung_polls;
+
+__attribute__((visibility("default"))) int poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+    struct timespec t = {timeout / 1000, timeout % 1000 * 1000000L};
+
+    if (count == 1 && hung_fd >= 0 && fds->events == POLLOUT) {
+        hung_polls++;
+        fds->revents = POLLHUP;
+        return 1;
+    }
+    return (int)syscall(SYS_ppoll, fds, count, timeout < 0 ? NULL : &t, NULL, 0);
+}
+
+static void stop_does_not_wait_for_an_end_that_hung_up(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t data[65536];
+
+    listening(f);
+    f->fd = call(f);
+    WAIT_FOR(f->device, last_event(f) == 'O');
+    for (int i = 0; i < 50; i++) {
+        device_write(f->device, data, sizeof(data));
+        device_turn(f->device, 1);
+    }
+    hung_fd = f->fd;
+    device_free(f->device);
+    f->device = NULL;
+    hung_fd = -1;
+    assert_int_equal(hung_polls, 1);
+}
+
 static void socket_file_goes_with_the_machine(void **state)
 {
     struct fixture *f = *state;
@@ -411,6 +449,7 @@ int main(void)
         TEST(what_a_client_sent_before_it_left_arrives),
         TEST(slow_client_holds_the_device_back),
         TEST(client_that_leaves_lets_a_blocked_device_go),
+        TEST(stop_does_not_wait_for_an_end_that_hung_up),
         TEST(socket_file_goes_with_the_machine),
         TEST(socket_file_of_a_crashed_machine_is_replaced),
         TEST(bad_socket_of_a_live_program_is_left_alone),

@@ -79,8 +79,10 @@ static struct bench *bench_of(struct bp_vcpu *vcpu)
 
 static void note(struct bench *b, struct bench_access a)
 {
-    uint32_t n = __atomic_fetch_add(&b->accesses, 1, __ATOMIC_RELAXED);
+    uint32_t n;
 
+    CHECK(b);
+    n = __atomic_fetch_add(&b->accesses, 1, __ATOMIC_RELAXED);
     if (n < BENCH_ACCESSES)
         b->access[n] = a;
 }

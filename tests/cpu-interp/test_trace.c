@@ -389,6 +389,7 @@ static void lines_of_two_vcpus_do_not_mix(void **state)
         uint32_t vcpu;
         unsigned long long rip;
 
+        /* NOLINTNEXTLINE(cert-err34-c): a count of 2 says that both were numbers of that form */
         assert_int_equal(sscanf(line, "insn %u %*u 64/0 %llx ", &vcpu, &rip), 2);
         assert_true(vcpu < 2);
         assert_int_equal(rip & ~0xfull, BENCH_CODE + vcpu * BENCH_SECOND);

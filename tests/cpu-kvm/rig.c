@@ -22,6 +22,7 @@ struct bp_node {
     char failure[LINE_BYTES];
     char log[LOG_LINES][LINE_BYTES];
     unsigned logged;
+    uint32_t level; /* of the last line */
     pthread_mutex_t lock;
 };
 
@@ -41,8 +42,8 @@ struct bp_vcpu {
 
 static void host_log(struct bp_node *node, uint32_t level, const char *text)
 {
-    (void)level;
     pthread_mutex_lock(&node->lock);
+    node->level = level;
     snprintf(node->log[node->logged++ % LOG_LINES], LINE_BYTES, "%s", text);
     pthread_mutex_unlock(&node->lock);
 }
@@ -100,6 +101,11 @@ const char *rig_log(unsigned from_last)
     struct bp_node *node = the_node();
 
     return from_last < node->logged ? node->log[(node->logged - 1 - from_last) % LOG_LINES] : "";
+}
+
+uint32_t rig_log_level(void)
+{
+    return the_node()->level;
 }
 
 void rig_forget(void)

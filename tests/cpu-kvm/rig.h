@@ -59,6 +59,7 @@ struct bp_node *rig_node(void);
  */
 const char *rig_failure(void);
 const char *rig_log(unsigned from_last);
+uint32_t rig_log_level(void); /* of the last log line */
 void rig_forget(void);
 
 /* A machine with vCPU 0, reset; or the test is skipped, with the reason, where KVM is not to be

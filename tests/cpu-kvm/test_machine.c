@@ -113,6 +113,8 @@ static void a_line_that_does_not_exist_is_logged(void **state)
     (void)state;
     r->ops->irq(r->vm, 24, 1);
     assert_string_equal(rig_log(0), "interrupt line 24 is not below 24");
+    /* The host says GUEST messages at a bounded rate, and only if asked. */
+    assert_int_equal(rig_log_level() & BP_LOG_GUEST, BP_LOG_GUEST);
     rig_free(r);
 }
 

@@ -17,7 +17,10 @@ shift 2
 work=$(dirname "$prefix")/$case
 
 unset BACKPLANE_PLUGIN_PATH
-export HOME=/nonexistent LC_ALL=C
+# An empty folder of our own: what a compiler brings along, a cache for one, makes there what it misses.
+HOME=$(realpath "$(mktemp -d)")
+trap 'rm -rf "$HOME"' EXIT
+export HOME LC_ALL=C
 PKG_CONFIG_PATH=$(find "$prefix" -name pkgconfig -type d 2>/dev/null || true)
 export PKG_CONFIG_PATH
 
@@ -82,7 +85,7 @@ program() {
         sed -n 's/^ *"\(file\|path\)": *"\(.*\)",*$/\2/p' | head -n 1)"
     # Through a symbolic link, as from /usr/local/bin, too; and the configured folder is not searched.
     ln -sf "$prefix/bin/backplane" "$prefix.link"
-    same "plugin 'no-such' was not found; searched: /nonexistent/.local/lib/backplane/plugins, $plugins; \
+    same "plugin 'no-such' was not found; searched: $HOME/.local/lib/backplane/plugins, $plugins; \
 install it, or name its folder with --plugin-path or BACKPLANE_PLUGIN_PATH" \
         "$("$prefix.link" plugins show no-such 2>&1 | sed 's/^[a-z: ]*plugin /plugin /')"
     # A program without its folder falls back on the configured one, and says so when it has nothing.

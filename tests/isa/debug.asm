@@ -94,7 +94,7 @@ main:
         xor eax, eax
         mov dr7, rax
         call line
-        BEGIN "instruction breakpoint after MOV SS waits"
+        BEGIN "~instruction breakpoint after MOV SS waits"
         mov rax, .after_ss
         mov dr0, rax
         mov eax, 0x401
@@ -157,7 +157,7 @@ main:
         SAY "DR4 without DE is DR6"
         SHOW rax
         call line
-        BEGIN "general detect"
+        BEGIN "~general detect"
         mov eax, 0x2400
         mov dr7, rax
         mov rax, dr3

@@ -146,6 +146,9 @@ static const struct bp_prop kvm_props[] = {
     {0},
 };
 
+static const struct bp_prop interp_props[] = {
+    {.name = "trace", .type = BP_PROP_STRING, BP_PROP_AT(struct file_config, path)}, {0}};
+
 static const char *const colours[] = {"red", "green", "blue", NULL};
 
 #define KEY(key, t, member, ...)                                                                   \
@@ -183,7 +186,7 @@ const struct bp_prop models_all_props[] = {
     {0},
 };
 
-enum { UART, PC, CHR, TAP, HUB, E1000, ALL, KVM, CHIP, BARE_CPU, PLUGINS };
+enum { UART, PC, CHR, TAP, HUB, E1000, ALL, KVM, CHIP, BARE_CPU, INTERP, PLUGINS };
 
 static const struct plugin plugins[PLUGINS];
 
@@ -243,6 +246,10 @@ static const struct model kvm_models[] = {
     MODEL(KVM, "kvm", BP_KIND_CPU, kvm_props, struct kvm_config, BP_MODEL_IRQCHIP),
 };
 
+static const struct model interp_models[] = {
+    MODEL(INTERP, "interp", BP_KIND_CPU, interp_props, struct file_config, 0),
+};
+
 static const struct plugin plugins[PLUGINS] = {
     [UART] = {.name = "dev-uart", .models = uart_models, .model_count = COUNT(uart_models)},
     [PC] = {.name = "dev-pc", .models = pc_models, .model_count = COUNT(pc_models)},
@@ -255,6 +262,7 @@ static const struct plugin plugins[PLUGINS] = {
     [BARE_CPU] = {.name = "cpu-bare",
                   .models = bare_cpu_models,
                   .model_count = COUNT(bare_cpu_models)},
+    [INTERP] = {.name = "cpu-interp", .models = interp_models, .model_count = COUNT(interp_models)},
     [KVM] = {.name = "cpu-kvm", .models = kvm_models, .model_count = COUNT(kvm_models)},
 };
 

@@ -9,6 +9,7 @@
  *     net-tap    tap (ifname: REQUIRED, net: the next link)     net-hub  hub: BP_MODEL_SHARED
  *     dev-e1000  e1000 (net, mac)     dev-all  one key of each type, plain and as a list
  *     cpu-kvm    kvm (nested): BP_MODEL_IRQCHIP     cpu-bare  bare, without interrupt controllers
+ *     cpu-interp interp (trace)
  */
 #ifndef TESTS_MACHINE_MODELS_H
 #define TESTS_MACHINE_MODELS_H

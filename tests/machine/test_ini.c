@@ -234,8 +234,19 @@ static void bad_94_nul_byte(void **state)
     static const char text[] = "[a]\nx = 1\0 2\ny = 3\n";
 
     assert_int_equal(read_bytes(f, text, sizeof(text) - 1), -EINVAL);
-    told_is(&f->told, "m.ini:2: byte 6 of the line is NUL: a machine file is text");
-    assert_string_equal(value(f, "a", "y"), "3");
+    told_is(&f->told,
+            "m.ini:2: byte 6 of the line is NUL: this is no text, and so no machine file");
+}
+
+static void bad_94_program_as_machine_file_costs_one_sentence(void **state)
+{
+    struct fixture *f = *state;
+    static const char text[] = "\x7f"
+                               "ELF\2\1\1\0\n\xff\n\1\n[a]\nx\n";
+
+    assert_int_equal(read_bytes(f, text, sizeof(text) - 1), -EINVAL);
+    told_is(&f->told,
+            "m.ini:1: byte 8 of the line is NUL: this is no text, and so no machine file");
 }
 
 static void bad_94_invalid_utf8(void **state)
@@ -514,6 +525,7 @@ int main(void)
         TEST(bad_94_duplicate_section),
         TEST(bad_94_duplicate_key),
         TEST(bad_94_nul_byte),
+        TEST(bad_94_program_as_machine_file_costs_one_sentence),
         TEST(bad_94_invalid_utf8),
         TEST(bad_94_control_character),
         TEST(bad_94_line_over_64_kib),

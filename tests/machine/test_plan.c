@@ -165,8 +165,7 @@ static void bad_94_boot_files_that_the_loader_refuses(void **state)
     planned_refuses(
         *state, "[boot]\nkernel = empty\ninitrd = fifo\nmodules = image, fifo x, empty\n",
         "m.ini:4: [boot] modules = image, fifo x, empty: /proc/self/cwd/fifo: is a FIFO, expected "
-        "a "
-        "regular file\n"
+        "a regular file\n"
         "m.ini:4: [boot] modules = image, fifo x, empty: /proc/self/cwd/empty: is empty (0 bytes)\n"
         "m.ini:2: [boot] kernel = empty: /proc/self/cwd/empty: is empty (0 bytes)\n"
         "m.ini:3: [boot] initrd = fifo: /proc/self/cwd/fifo: is a FIFO, expected a regular file");
@@ -196,6 +195,13 @@ static void bad_94_keys_of_a_backend_with_auto(void **state)
         "m.ini:7: [cpu] nested: with plugin = auto only level can be set, as a backend's "
         "keys are its own: name the backend, as in plugin = cpu-kvm\n"
         "m.ini:8: [cpu] levl: [cpu] knows no such key; did you mean level?");
+    planned_refuses(
+        *state, BARE "[cpu]\ntrace = insn\n",
+        "m.ini:6: [cpu] trace: with plugin = auto only level can be set, as a backend's "
+        "keys are its own: name the backend, as in plugin = cpu-interp");
+    planned_refuses(*state, BARE "[cpu]\nwarp = 9\n",
+                    "m.ini:6: [cpu] warp: with plugin = auto only level can be set, as a backend's "
+                    "keys are its own: name the backend");
 }
 
 static void bad_94_cpu_backends(void **state)

@@ -319,9 +319,11 @@ static int note(struct forms *f, struct random *r, const struct decoded *d,
         if (f->count == f->capacity) {
             uint32_t capacity = f->capacity ? f->capacity * 2 : 1024;
             form = realloc(f->form, capacity * sizeof(*form));
-            if (!form || capacity > TABLE)
+            if (!form)
                 return -ENOMEM;
             f->form = form;
+            if (capacity > TABLE)
+                return -ENOMEM;
             f->capacity = capacity;
         }
         form = &f->form[f->count];

@@ -385,10 +385,16 @@ static bool append(struct making *m, const struct form *form)
     /* Whatever was changed, it must be the same form still. */
     if (!forms_decode(m->f, code, n, &d) || d.insn.length != n || forms_of(m->f, &d) != form)
         return false;
-    for (uint32_t i = 0; i < d.insn.operand_count; i++)
-        if (d.op[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
-            d.op[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE && gpr_of(d.op[i].reg.value) >= 0)
-            m->written |= 1u << gpr_of(d.op[i].reg.value);
+    for (uint32_t i = 0; i < d.insn.operand_count; i++) {
+        int gpr;
+
+        if (d.op[i].type != ZYDIS_OPERAND_TYPE_REGISTER ||
+            !(d.op[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
+            continue;
+        gpr = gpr_of(d.op[i].reg.value);
+        if (gpr >= 0)
+            m->written |= 1u << gpr;
+    }
     memcpy(t->code + t->bytes, code, n);
     t->bytes += n;
     t->count++;

@@ -281,9 +281,6 @@ void undefined_fault(const struct decoded *d, struct undefined *u)
     case ZYDIS_MNEMONIC_FXSAVE64:
     case ZYDIS_MNEMONIC_FNSTENV:
     case ZYDIS_MNEMONIC_FBSTP:
-        u->memory = true;
-        u->order = true;
-        break;
     case ZYDIS_MNEMONIC_MASKMOVDQU:
     case ZYDIS_MNEMONIC_VMASKMOVDQU:
     case ZYDIS_MNEMONIC_MASKMOVQ:

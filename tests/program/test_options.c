@@ -412,6 +412,12 @@ static void bad_94_commands(void **state)
     refuses("destroy", "there is no command destroy; backplane --help lists them all");
     refuses("run a.ini b.ini",
             "there is one machine file at most, but both a.ini and b.ini are given");
+    char *const argv[] = {"backplane", "check", "", NULL};
+    struct options o;
+
+    assert_int_equal(options_parse(&o, 3, (char **)argv), -EINVAL);
+    assert_string_equal(o.error, "the name of the machine file is empty");
+    options_free(&o);
     refuses("run a.ini --json", "--json is for check and plugins");
     refuses("check a.ini --print-config",
             "--print-config is for run: it prints the machine instead of running it");

@@ -285,7 +285,7 @@ uint32_t rig_map(struct rig *r, uint64_t la, uint64_t gpa, uint32_t shift, uint6
         where = spare;
     if (is_pae && level)
         r->cpu[0]->pdpte[la >> 30 & 3] = TABLE_PD | P;
-    for (;; level++) {
+    for (; level < 4; level++) {
         uint32_t covers = 12 + (3 - level) * bits;
 
         where[count] = entry_at(c, tables[level], la, covers);
@@ -297,8 +297,9 @@ uint32_t rig_map(struct rig *r, uint64_t la, uint64_t gpa, uint32_t shift, uint6
             rig_poke(r, where[count++], entry, bytes);
             return count;
         }
-        rig_poke(r, where[count++], tables[level + 1] | (flags & ~(uint64_t)(G | D)), bytes);
+        rig_poke(r, where[count++], tables[(level + 1) & 3] | (flags & ~(uint64_t)(G | D)), bytes);
     }
+    abort();
 }
 
 void rig_poke(struct rig *r, uint64_t gpa, uint64_t value, uint32_t bytes)

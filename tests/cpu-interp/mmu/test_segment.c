@@ -74,7 +74,8 @@ static void an_access_must_end_within_the_limit(void **state)
     struct cpu *c = protected_mode(r);
 
     (void)state;
-    for (uint8_t seg = SEG_SS; seg <= SEG_DS; seg++) {
+    for (uint32_t i = SEG_SS; i <= SEG_DS; i++) {
+        uint8_t seg = (uint8_t)i;
         int vector = seg == SEG_SS ? EXC_SS : EXC_GP;
 
         c->seg[seg] = (struct segment){.base = 0x1000, .limit = 0x1ff, .attributes = 0x4093};

@@ -352,7 +352,7 @@ static const struct bp_prop types_props[] = {
      .help = "how many",
      .initial = "0x10",
      .min = 1,
-     .max = 0x100000,
+     .max = 1000000,
      .type = BP_PROP_UINT,
      AT(number)},
     {.name = "size",

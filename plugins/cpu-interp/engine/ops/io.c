@@ -2,8 +2,8 @@
  *
  * ops/io.c - IN, OUT, INS, OUTS.
  *
- * Intel SDM 1, chapter 18 (ports, permission bitmap); SDM 2 (each instruction, REP). Breakpoints on
- * ports (DR7 kind 2) are left out.
+ * Intel SDM 1, chapter 18 (ports, permission bitmap); SDM 2 (each instruction, REP); SDM 3,
+ * 17.2.4 (breakpoints on ports).
  */
 #include "privileged.h"
 
@@ -35,11 +35,30 @@ static __attribute__((noinline)) void port_check(struct cpu *c, const struct uop
 
 /* ---- the bus --------------------------------------------------------------------------------- */
 
+/* A trap after the access, if a breakpoint of kind 2 has a port in common with it; CR4.DE makes
+ * that kind (SDM 3, 17.2.4 and 17.2.5). With any breakpoint enabled every instruction is a step. */
+static void note_breakpoints(struct cpu *c, uint16_t port, uint32_t size)
+{
+    static const uint8_t lengths[4] = {1, 2, 8, 4};
+
+    if ((c->mode & MODE_STEP) == 0 || (c->cr4 & CR4_DE) == 0)
+        return;
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t length = lengths[c->dr7 >> (18 + 4 * i) & 3];
+        uint64_t begin = c->dr[i] & ~(uint64_t)(length - 1);
+
+        if ((c->dr7 >> (2 * i) & 3) != 0 && (c->dr7 >> (16 + 4 * i) & 3) == 2 &&
+            begin < (uint64_t)port + size && port < begin + length)
+            c->pending_db |= 1u << i;
+    }
+}
+
 /* Other vCPUs need not wait for this one while it waits for a device: remote.h. */
 static uint32_t bus_in(struct cpu *c, const struct uop *u, uint16_t port)
 {
     uint32_t value;
 
+    note_breakpoints(c, port, u->osize);
     remote_bus_enter(c);
     value = c->bus->pio_read(c->handle, port, u->osize);
     remote_bus_leave(c);
@@ -50,6 +69,7 @@ static uint32_t bus_in(struct cpu *c, const struct uop *u, uint16_t port)
 
 static void bus_out(struct cpu *c, const struct uop *u, uint16_t port, uint32_t value)
 {
+    note_breakpoints(c, port, u->osize);
     remote_bus_enter(c);
     c->bus->pio_write(c->handle, port, value, u->osize);
     remote_bus_leave(c);
