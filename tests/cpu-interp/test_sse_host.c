@@ -8,10 +8,12 @@
  * among them, and so are rounding, DAZ and FTZ; exceptions are masked. Compared are the vector
  * registers, the x87's as MMX leaves them, general registers, RFLAGS, MXCSR and memory.
  *
+ * With SSE_RECORD=FILE what the host does is written there, for test_sse_recorded.c.
+ *
  * It does not prove: exceptions, alignment, gathers, XSAVE; those have tests of their own. On a
  * host without a feature, or that is no x86, its instructions are left out.
  */
-#include "bench.h"
+#include "vectors.h"
 
 #include <Zydis/Zydis.h>
 #include <stdio.h>
@@ -30,22 +32,10 @@
 
 #if defined(__x86_64__)
 
-/* The operand in memory: at the same linear address in the host. */
-#define DATA 0x200000u
-#define DATA_BYTES 4096u
-#define AT 256u /* of the operand itself */
 #define ROUNDS 40u
+#define RECORDED_IMMEDIATES 4u
 
-enum { S_RAX, S_RCX, S_RDX, S_RBX, S_RSI, S_RDI, S_GPRS };
-
-/* What goes in and comes out; the assembly below knows the offsets. */
-struct state {
-    uint8_t image[512];   /* FXSAVE64 */
-    union vreg v[16];     /* 512 */
-    uint64_t reg[S_GPRS]; /* 1024 */
-    uint64_t flags;       /* 1072 */
-};
-
+/* The assembly below knows the offsets. */
 static_assert(offsetof(struct state, v) == 512 && offsetof(struct state, reg) == 1024 &&
                   offsetof(struct state, flags) == 1072,
               "as the assembly has it");
@@ -79,12 +69,10 @@ __asm__(".pushsection .rodata\n"
 extern const uint8_t host_before[], host_before_end[], host_after[], host_after_end[];
 
 struct fixture {
-    struct bench *bench;
-    struct cpu *cpu;
-    uint8_t *data; /* the host's, at DATA */
+    struct vectors v; /* first; data: the host's, at DATA */
     uint8_t *code;
-    uint64_t random;
     uint32_t forms, failures;
+    FILE *record; /* NULL: none */
 };
 
 static void host_run(struct fixture *f, const uint8_t *bytes, size_t length, struct state *s)
@@ -102,154 +90,28 @@ static void host_run(struct fixture *f, const uint8_t *bytes, size_t length, str
     __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
 }
 
-/* ---- operands ------------------------------------------------------------------------------- */
+/* ---- recording ------------------------------------------------------------------------------ */
 
-static uint64_t next_random(struct fixture *f)
+static int host_act(struct vectors *v, const uint8_t *bytes, size_t length, struct state *s)
 {
-    f->random ^= f->random << 13;
-    f->random ^= f->random >> 7;
-    f->random ^= f->random << 17;
-    return f->random * 0x2545f4914f6cdd1d;
+    host_run((struct fixture *)v, bytes, length, s);
+    return 0;
 }
 
-static uint32_t single(struct fixture *f)
+/* A line of recorded.txt. RCP and RSQRT are as exact as the maker likes: SDM 2. */
+static void record_form(struct fixture *f, const uint8_t *bytes, size_t length)
 {
-    static const uint32_t pool[] = {
-        0,          0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00001,
-        0xffc12345, 0x7f812345, 0xff800001, 1,          0x80000003, 0x007fffff, 0x00800000,
-        0x7f7fffff, 0x4f000000, 0xcf000000, 0x4effffff, 0x3f000000, 0x3fc00000, 0x40200000,
-        0x5f000000, 0xdf000000, 0x4b7fffff, 0x33800000, 0x2e800000,
-    };
-    uint64_t r = next_random(f);
+    char text[96];
+    uint32_t values, mxcsr;
 
-    if (r & 1)
-        return pool[(r >> 8) % (sizeof(pool) / sizeof(pool[0]))];
-    if (r & 2) /* near 1, so that sums and products are usual numbers */
-        return (uint32_t)(r >> 32 & 0x80ffffff) | 0x3f000000;
-    return (uint32_t)(r >> 32);
-}
-
-static uint64_t twice(struct fixture *f)
-{
-    static const uint64_t pool[] = {
-        0,
-        0x8000000000000000,
-        0x3ff0000000000000,
-        0xbff0000000000000,
-        0x7ff0000000000000,
-        0xfff0000000000000,
-        0x7ff8000000000001,
-        0xfff8000123456789,
-        0x7ff0000123456789,
-        0xfff0000000000001,
-        1,
-        0x800fffffffffffff,
-        0x0010000000000000,
-        0x7fefffffffffffff,
-        0x41dfffffffc00000,
-        0xc1e0000000000000,
-        0xc1e0000000200000,
-        0x43e0000000000000,
-        0xc3e0000000000000,
-        0x3fe0000000000000,
-        0x4004000000000000,
-        0x36a0000000000000,
-        0x47efffffe0000000,
-        0x3810000000000000,
-    };
-    uint64_t r = next_random(f);
-
-    if (r & 1)
-        return pool[(r >> 8) % (sizeof(pool) / sizeof(pool[0]))];
-    r = next_random(f);
-    return r & 1 ? (r & 0x800fffffffffffff) | 0x3ff0000000000000 : r;
-}
-
-static void fill(struct fixture *f, void *to, uint32_t bytes)
-{
-    uint64_t kind = next_random(f);
-
-    for (uint32_t i = 0; i < bytes; i += 8) {
-        uint64_t word;
-
-        switch (kind & 7) {
-        case 0:
-        case 1:
-            word = single(f) | (uint64_t)single(f) << 32;
-            break;
-        case 2:
-        case 3:
-            word = twice(f);
-            break;
-        case 4: /* a count, an index */
-            word = i & 8 ? 0 : next_random(f) % 80;
-            break;
-        case 5: /* few different bytes: what compares equal, strings with an end */
-            word = next_random(f) & 0x0301020301020103;
-            break;
-        case 6: /* saturation */
-            word = (next_random(f) & 0x8080808080808080) | 0x7f7f7f7f7f7f7f7f;
-            word ^= next_random(f) & 0x0101010101010101;
-            break;
-        default:
-            word = next_random(f);
-            break;
-        }
-        memcpy((uint8_t *)to + i, &word, 8);
-    }
-}
-
-static void draw(struct fixture *f, struct state *s)
-{
-    uint32_t mxcsr = MXCSR_MASKS | (uint32_t)(next_random(f) & (MXCSR_RC | MXCSR_FLAGS));
-    uint16_t control = 0x37f;
-
-    memset(s, 0, sizeof(*s));
-    if (next_random(f) & 1)
-        mxcsr |= (uint32_t)(next_random(f) & (MXCSR_DAZ | MXCSR_FTZ));
-    memcpy(s->image, &control, 2);
-    s->image[3] = (uint8_t)((next_random(f) & 7) << 3); /* TOP */
-    s->image[4] = 0;                                    /* all empty */
-    memcpy(s->image + 24, &mxcsr, 4);
-    for (uint32_t i = 0; i < 8; i++)
-        fill(f, s->image + 32 + 16 * i, 8);
-    for (uint32_t i = 0; i < 5; i++) {
-        fill(f, s->v[i].u8, 16);
-        fill(f, s->v[i].u8 + 16, 16);
-    }
-    for (uint32_t i = 0; i < S_GPRS; i++) {
-        uint64_t r = next_random(f);
-        s->reg[i] = r & 1 ? next_random(f) : r & 2 ? r >> 60 : 0 - (r >> 58);
-    }
-    s->reg[S_RSI] = DATA + AT;
-    s->reg[S_RDI] = DATA + AT;
-    s->flags = 0x202 | (next_random(f) & FLAGS_ARITHMETIC);
-    fill(f, f->data + AT, 64);
-}
-
-/* ---- the engine's side ---------------------------------------------------------------------- */
-
-static const uint8_t gpr_of[S_GPRS] = {RAX, RCX, RDX, RBX, RSI, RDI};
-
-static int engine_run(struct fixture *f, const uint8_t *bytes, size_t length, struct state *s)
-{
-    struct cpu *c = f->cpu;
-    int stopped;
-
-    if (fpu_image_set(c, s->image) != 0)
-        return -1000;
-    memcpy(c->v, s->v, sizeof(s->v));
-    for (uint32_t i = 0; i < S_GPRS; i++)
-        c->reg[gpr_of[i]] = s->reg[i];
-    bench_rflags_set(f->bench, 0, s->flags & ~(uint64_t)FLAG_IF);
-    memcpy(f->bench->ram + DATA, f->data, DATA_BYTES);
-    stopped = bench_run(f->bench, bytes, (uint32_t)length);
-    fpu_image_get(c, s->image);
-    memcpy(s->v, c->v, sizeof(s->v));
-    for (uint32_t i = 0; i < S_GPRS; i++)
-        s->reg[i] = c->reg[gpr_of[i]];
-    s->flags = bench_rflags(f->bench, 0);
-    return stopped;
+    insn_format(bytes, (uint32_t)length, MODE_64 | MODE_FLAT | MODE_PE, 0, text, sizeof(text));
+    if (strncmp(text, "rcp", 3) == 0 || strncmp(text, "vrcp", 4) == 0 ||
+        strncmp(text, "rsqrt", 5) == 0 || strncmp(text, "vrsqrt", 6) == 0)
+        return;
+    (void)vectors_digest(&f->v, host_act, bytes, length, &values, &mxcsr);
+    for (size_t i = 0; i < length; i++)
+        (void)fprintf(f->record, "%02x", bytes[i]);
+    (void)fprintf(f->record, " %08x %08x\n", values, mxcsr);
 }
 
 /* ---- comparison ----------------------------------------------------------------------------- */
@@ -268,8 +130,8 @@ static bool differ(struct fixture *f, const struct state *host, const struct sta
         }
     for (uint32_t i = 0; i < S_GPRS; i++)
         if (host->reg[i] != engine->reg[i]) {
-            (void)snprintf(what, size, "register %u is %lx, not %lx", gpr_of[i], engine->reg[i],
-                           host->reg[i]);
+            (void)snprintf(what, size, "register %u is %lx, not %lx", vectors_gpr(i),
+                           engine->reg[i], host->reg[i]);
             return true;
         }
     if ((host->flags ^ engine->flags) & FLAGS_ARITHMETIC) {
@@ -292,7 +154,7 @@ static bool differ(struct fixture *f, const struct state *host, const struct sta
             (void)snprintf(what, size, "mm%u differs", i);
             return true;
         }
-    if (memcmp(f->data, f->bench->ram + DATA, DATA_BYTES) != 0) {
+    if (memcmp(f->v.data, f->v.bench->ram + DATA, DATA_BYTES) != 0) {
         (void)snprintf(what, size, "memory differs");
         return true;
     }
@@ -319,11 +181,11 @@ static void compare_form(struct fixture *f, const uint8_t *bytes, size_t length)
             engine __attribute__((aligned(64)));
         int stopped;
 
-        draw(f, &before);
+        vectors_draw(&f->v, &before);
         host = engine = before;
         uint8_t data[64];
-        memcpy(data, f->data + AT, 64);
-        stopped = engine_run(f, bytes, length, &engine);
+        memcpy(data, f->v.data + AT, 64);
+        stopped = vectors_run(&f->v, bytes, length, &engine);
         if (stopped != BENCH_STOPPED) {
             print_error("%s: stopped by %d\n", text, stopped);
             f->failures++;
@@ -393,7 +255,7 @@ static bool encode(struct fixture *f, uint16_t mnemonic, const struct choice *co
             to->mem.base = ZYDIS_REGISTER_RSI;
             to->mem.size = (ZyanU16)o[i]->value;
         } else {
-            to->imm.u = next_random(f) & 0x7f;
+            to->imm.u = vectors_random(&f->v) & 0x7f;
         }
     }
     *length = 15;
@@ -437,11 +299,13 @@ static void try_form(struct fixture *f, uint16_t mnemonic, const struct choice *
     /* Every other immediate too. */
     for (uint32_t i = 0; i < 12; i++) {
         compare_form(f, bytes, length);
+        if (f->record && i < RECORDED_IMMEDIATES)
+            record_form(f, bytes, length);
         if (o[1]->type != ZYDIS_OPERAND_TYPE_IMMEDIATE &&
             o[2]->type != ZYDIS_OPERAND_TYPE_IMMEDIATE &&
             o[3]->type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
             break;
-        bytes[length - 1] = (uint8_t)next_random(f);
+        bytes[length - 1] = (uint8_t)vectors_random(&f->v);
     }
 }
 
@@ -510,17 +374,17 @@ static int setup(void **state)
     struct fixture *f = &fixture;
     int fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
 
-    *f = (struct fixture){.random = 88172645463325252};
-    f->bench = bench_create(1);
-    f->cpu = bench_mode(f->bench, 0, BENCH_LONG);
-    f->cpu->cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
-    f->cpu->xcr0 = 7;
-    cpu_mode_changed(f->cpu);
-    f->data = mmap((void *)(uintptr_t)DATA, /* NOLINT(performance-no-int-to-ptr) */
-                   DATA_BYTES, PROT_READ | PROT_WRITE, fixed, -1, 0);
+    *f = (struct fixture){.v.random = 88172645463325252};
+    if (getenv("SSE_RECORD")) {
+        f->record = fopen(getenv("SSE_RECORD"), "w");
+        assert_non_null(f->record);
+    }
+    vectors_start(&f->v);
+    f->v.data = mmap((void *)(uintptr_t)DATA, /* NOLINT(performance-no-int-to-ptr) */
+                     DATA_BYTES, PROT_READ | PROT_WRITE, fixed, -1, 0);
     f->code =
         mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_true(f->data != MAP_FAILED && f->code != MAP_FAILED);
+    assert_true(f->v.data != MAP_FAILED && f->code != MAP_FAILED);
     *state = f;
     return 0;
 }
@@ -529,9 +393,11 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    munmap(f->data, DATA_BYTES);
+    if (f->record)
+        assert_int_equal(fclose(f->record), 0);
+    munmap(f->v.data, DATA_BYTES);
     munmap(f->code, 4096);
-    bench_destroy(f->bench);
+    vectors_stop(&f->v);
     return 0;
 }
 

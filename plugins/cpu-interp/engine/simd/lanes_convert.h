@@ -19,11 +19,11 @@ static inline int64_t integer_of(double x, bool chop, double limit)
 
     /* NaNs fail too. */
     if (!(r >= -limit && r < limit)) {
-        feraiseexcept(FE_INVALID);
+        float_raise(FE_INVALID);
         return limit > 2147483648.0 ? INT64_MIN : INT32_MIN;
     }
     if (r != x)
-        feraiseexcept(FE_INEXACT);
+        float_raise(FE_INEXACT);
     return (int64_t)r;
 }
 
@@ -60,7 +60,7 @@ static inline uint64_t double_of_float(uint32_t a)
 {
     if (nan32(a)) {
         if (!(a & QUIET32))
-            feraiseexcept(FE_INVALID);
+            float_raise(FE_INVALID);
         return (uint64_t)(a >> 31) << 63 | 0x7ff8000000000000 | (uint64_t)(a & 0x3fffff) << 29;
     }
     return bits_of_double((double)float_of(a));
@@ -70,7 +70,7 @@ static inline uint32_t float_of_double(uint64_t a)
 {
     if (nan64(a)) {
         if (!(a & QUIET64))
-            feraiseexcept(FE_INVALID);
+            float_raise(FE_INVALID);
         return (uint32_t)(a >> 63) << 31 | 0x7fc00000 | ((uint32_t)(a >> 29) & 0x3fffff);
     }
     return bits_of_float((float)double_of(a));

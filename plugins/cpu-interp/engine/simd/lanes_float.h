@@ -57,6 +57,21 @@ static inline uint64_t bits_of_double(double value)
 #define QUIET64 0x8000000000000u
 #define INDEFINITE64 0xfff8000000000000u
 
+/* Sets flags, FE_*. Glibc's feraiseexcept() sets some of them in the x87's status, where there is
+ * an x87. */
+static inline void float_raise(int flags)
+{
+#if defined(__x86_64__)
+    uint32_t mxcsr;
+
+    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+    mxcsr |= (uint32_t)flags & MXCSR_FLAGS;
+    __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+#else
+    feraiseexcept(flags);
+#endif
+}
+
 static inline bool nan32(uint32_t bits)
 {
     return (bits & 0x7fffffff) > 0x7f800000;
@@ -262,7 +277,7 @@ static inline uint64_t round64(uint64_t b, uint32_t imm)
 
     if (nan64(b)) {
         if (!(b & QUIET64))
-            feraiseexcept(FE_INVALID);
+            float_raise(FE_INVALID);
         return b | QUIET64;
     }
     fegetenv(&saved);
@@ -271,7 +286,7 @@ static inline uint64_t round64(uint64_t b, uint32_t imm)
     r = round_by(x, imm);
     fesetenv(&saved);
     if (r != x && !(imm & 8))
-        feraiseexcept(FE_INEXACT);
+        float_raise(FE_INEXACT);
     return bits_of_double(r);
 }
 
@@ -279,7 +294,7 @@ static inline uint32_t round32(uint32_t b, uint32_t imm)
 {
     if (nan32(b)) {
         if (!(b & QUIET32))
-            feraiseexcept(FE_INVALID);
+            float_raise(FE_INVALID);
         return b | QUIET32;
     }
     /* An integer of at most 24 bits either way: exact as a float. */
@@ -388,8 +403,11 @@ COMPARE(cmpsd, FIRST64(MASK64(compare64(double_of(a[0]), double_of(b[0]), imm)))
         bool quiet_one = base == 0 || base == 3 || base == 4 || base == 7;                         \
         bool signals = quiet_one == ((imm & 16) != 0);                                             \
         x128 unordered = lane_##name(a, b, 3), x = a, y = b, met;                                  \
-        if (signals)                                                                               \
-            (void)lane_##name(a, b, 1);                                                            \
+        if (signals) {                                                                             \
+            x128 dropped = lane_##name(a, b, 1);                                                   \
+            /* Or C would not be compared. */                                                      \
+            MXCSR_PIN(dropped);                                                                    \
+        }                                                                                          \
         /* What is left to compare raises nothing: NaNs are out. */                                \
         x = (x128)(type)(a & ~unordered);                                                          \
         y = (x128)(type)(b & ~unordered);                                                          \
