@@ -22,7 +22,7 @@ main:
         mov ecx, 200
         call delay
         mov dword [APIC_ICR], 0xc4600 + (ap_start >> 12)
-        mov ecx, 20000
+        mov ecx, 2000000
 .wait:
         cmp dword [processors], CPUS
         jae .all
