@@ -15,6 +15,8 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config libinih-dev libjson-c
 packages_guest=(cpio gzip)
 # shellcheck disable=SC2034
 packages_lab=(qemu-system-x86)
+# shellcheck disable=SC2034
+packages_bochs=(bochs bochs-term bochsbios vgabios grub-common grub-pc-bin mtools xorriso)
 
 say() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
