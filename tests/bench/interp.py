@@ -24,8 +24,8 @@ GROUPS = ("int", "mem", "fp", "sys", "proc")
 OURS, TCG, BOCHS, NATIVE = "Backplane", "QEMU TCG", "Bochs", "native"
 
 # Bochs has no direct boot of a kernel: firmware and GRUB run first, and GRUB says when it is done. Debian's Bochs has
-# its debugger built in, which waits for a command, and no display library `nogui`; `term` stays blank here. `bochs`
-# is a script around bochs-bin, whose clock it is that counts. Linux would isolate its page tables on this model, which
+# its debugger built in, which waits for a command, and no display library `nogui`; `term` stays blank here.
+# Linux would isolate its page tables on this model, which
 # neither of the others makes it do: its command line has nopti.
 BOCHSRC = """display_library: term
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
