@@ -25,8 +25,7 @@ OURS, TCG, BOCHS, NATIVE = "Backplane", "QEMU TCG", "Bochs", "native"
 
 # Bochs has no direct boot of a kernel: firmware and GRUB run first, and GRUB says when it is done. Debian's Bochs has
 # its debugger built in, which waits for a command, and no display library `nogui`; `term` stays blank here.
-# Linux would isolate its page tables on this model, which
-# neither of the others makes it do: its command line has nopti.
+# Linux would isolate its page tables on this model, which neither of the others makes it do: its command line has nopti.
 BOCHSRC = """display_library: term
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
@@ -166,7 +165,7 @@ class Machines:
         return [name for name in wanted if name != BOCHS or self.options.iso]
 
     def one(self, name, kernel, words, cpus):
-        o, limit = self.options, 300 * self.options.scale
+        o, limit = self.options, (900 if name == BOCHS else 300) * self.options.scale
         cmdline = f"{CMDLINE} {words}".strip()
         image = dict(k.split("=", 1) for k in o.kernel)[kernel]
         initrd = dict(i.split("=", 1) for i in o.initrd)["guest" if words else "boot"]
