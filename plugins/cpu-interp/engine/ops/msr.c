@@ -59,11 +59,12 @@
 #define MSR_TSC_AUX 0xc0000103u
 
 /* RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO,
- * SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO: an interpreter speculates on
- * no guest address. */
+ * SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO, ITS_NO: an interpreter
+ * speculates on no guest address. */
 #define ARCH_CAPABILITIES                                                                          \
     (1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 4 | 1ull << 5 | 1ull << 6 | 1ull << 8 |           \
-     1ull << 13 | 1ull << 14 | 1ull << 15 | 1ull << 20 | 1ull << 24 | 1ull << 26 | 1ull << 27)
+     1ull << 13 | 1ull << 14 | 1ull << 15 | 1ull << 20 | 1ull << 24 | 1ull << 26 | 1ull << 27 |    \
+     1ull << 62)
 #define SPEC_CTRL_DEFINED 0x87u                    /* IBRS, STIBP, SSBD, PSFD */
 #define MTRR_CAP 0x508u                            /* 8 variable, fixed ones, write-combining */
 #define MISC_ENABLE_WRITABLE 0x0000000000c50009ull /* bits 7 and 11 tell what there is */
