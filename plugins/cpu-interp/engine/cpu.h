@@ -257,7 +257,8 @@ struct cpu {
     uint8_t shutdown; /* triple fault */
     uint8_t single;   /* the run loop shall run the next instruction alone, in a block of its own */
     uint8_t has_waiting;
-    uint8_t reserved[6];
+    uint8_t pauses; /* PAUSE since the host's processor was last yielded */
+    uint8_t reserved[5];
     struct event event;   /* raised by the instruction that has just left by longjmp() */
     struct event waiting; /* to be delivered before the next instruction, if has_waiting: state that
                              was put in */

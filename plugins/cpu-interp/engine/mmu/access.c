@@ -225,6 +225,17 @@ void *mem_rw_slow(struct cpu *c, const struct uop *u, uint64_t la, uint32_t size
     return p.first == size ? plain(c, p.gpa[0], ACCESS_WRITE) : NULL;
 }
 
+void *mem_locked(struct cpu *c, const struct uop *u, uint64_t la, uint32_t size, uint64_t *gpa)
+{
+    struct place p = check(c, u, la, size, ACCESS_WRITE, is_scalar(size));
+    const struct memory_slot *slot = memory_slot_at(c->engine, p.gpa[0]);
+
+    if (p.first != size || !slot || (slot->flags & BP_RAM_READONLY) || mmu_is_apic(c, p.gpa[0]))
+        return NULL;
+    *gpa = p.gpa[0];
+    return slot->host + (*gpa - slot->gpa);
+}
+
 void *mem_run(struct cpu *c, const struct uop *u, uint64_t la, uint32_t access, uint32_t *bytes)
 {
     uint64_t gpa;

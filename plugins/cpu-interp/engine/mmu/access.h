@@ -54,6 +54,9 @@ void probe_read(struct cpu *c, const struct uop *u, uint64_t la, uint32_t size);
  * for a write, or NULL if they are not contiguous RAM that may be written just so (a device, code,
  * ROM, page-crossing): then use load_slow() after probe_write(), then store_slow(). */
 void *mem_rw_slow(struct cpu *c, const struct uop *u, uint64_t la, uint32_t size);
+/* The same for a locked one, which must be one access of the host: RAM with code, too. Who has
+ * written there calls smc_stored(c, *gpa, size). NULL: a device, ROM, page-crossing. */
+void *mem_locked(struct cpu *c, const struct uop *u, uint64_t la, uint32_t size, uint64_t *gpa);
 /* A host pointer to what is contiguous RAM at `la` up to the page's end, *bytes, if it can be read
  * (ACCESS_READ) or plainly written (ACCESS_WRITE: no code there), for the string instructions; NULL
  * otherwise. Raises page faults. No host pointer outlives an access to the bus: see remote.h. */

@@ -4,10 +4,10 @@
  * without it.
  *
  * Intel SDM 2, each instruction's page; SDM 3, 8.1. One access is a compare-and-swap of the host on
- * guest memory. Where the host has none (across a page, not aligned, devices, pages with code) the
- * engine's split lock is held around a load and a store: such accesses are atomic among
- * themselves, but not against a plain store of another processor to the same bytes, of which no
- * guest should have any. The same goes for CMPXCHG16B on hosts other than x86-64.
+ * guest memory; an unaligned one is that of the aligned eight bytes around it. Where the host has
+ * none (across eight bytes, devices) the engine's split lock is held around a load and a store:
+ * such accesses are atomic among themselves, but not against a plain store of another processor to
+ * the same bytes. The same goes for CMPXCHG16B on hosts other than x86-64.
  */
 #include "operands.h"
 
@@ -61,15 +61,57 @@ static uint64_t host_load(const void *p, uint32_t bytes)
     }
 }
 
-/* A host pointer that host_swap() can use, or NULL after all faults have been raised. */
-static void *aligned(struct cpu *c, const struct uop *u, uint64_t la, uint32_t bytes)
-{
-    void *p = mem_rw(c, u, la, bytes);
+/* Where host_swap() can do it: `word` of `bytes` bytes, in which the operand begins at bit `shift`.
+ * `gpa`: of the operand, if it is in a page that may have code; otherwise NO_CODE. */
+struct target {
+    void *word;
+    uint64_t gpa;
+    uint32_t bytes, shift;
+};
 
-    if (p && ((uintptr_t)p & (bytes - 1)) == 0)
-        return p;
-    probe_write(c, u, la, bytes);
-    return NULL;
+#define NO_CODE UINT64_MAX
+
+/* False after all faults have been raised: the host cannot. */
+static inline bool find_target(struct cpu *c, const struct uop *u, uint64_t la, uint32_t bytes,
+                               struct target *t)
+{
+    uint32_t inside;
+    void *p;
+
+    *t = (struct target){.gpa = NO_CODE, .bytes = bytes};
+    p = mem_rw(c, u, la, bytes);
+    if (unlikely(!p))
+        p = mem_locked(c, u, la, bytes, &t->gpa);
+    if (unlikely(!p))
+        return false;
+    t->word = p;
+    if (likely(((uintptr_t)p & (bytes - 1)) == 0))
+        return true;
+    inside = (uint32_t)((uintptr_t)p & 7);
+    if (inside + bytes > 8) {
+        probe_write(c, u, la, bytes);
+        return false;
+    }
+    t->word = (uint8_t *)p - inside;
+    t->bytes = 8;
+    t->shift = inside * 8;
+    return true;
+}
+
+/* Tells of the write, and gives what was in the operand's place in the word. */
+static inline uint64_t target_done(struct cpu *c, const struct target *t, uint64_t word,
+                                   uint32_t bytes)
+{
+    if (unlikely(t->gpa != NO_CODE))
+        smc_stored(c, t->gpa, bytes);
+    return (word >> t->shift) & size_mask(bytes);
+}
+
+/* The word with `value` in the operand's place. */
+static inline uint64_t target_with(const struct target *t, uint64_t word, uint64_t value,
+                                   uint32_t bytes)
+{
+    return (word & ~(size_mask(bytes) << t->shift)) | (value & size_mask(bytes)) << t->shift;
 }
 
 static uint64_t compute(uint32_t op, uint64_t a, uint64_t b, uint32_t carry)
@@ -111,14 +153,16 @@ static uint64_t compute(uint32_t op, uint64_t a, uint64_t b, uint32_t carry)
 static uint64_t modify(struct cpu *c, const struct uop *u, uint64_t la, uint64_t b)
 {
     uint32_t op = u->extra[1], bytes = u->osize, carry = flags_carry(c);
-    void *p = aligned(c, u, la, bytes);
+    struct target t;
     uint64_t old;
 
-    if (likely(p != NULL)) {
-        old = host_load(p, bytes);
-        while (!host_swap(p, &old, compute(op, old, b, carry), bytes))
-            ;
-        return old;
+    if (likely(find_target(c, u, la, bytes, &t))) {
+        uint64_t word = host_load(t.word, t.bytes), next;
+        do {
+            old = (word >> t.shift) & size_mask(bytes);
+            next = target_with(&t, word, compute(op, old, b, carry), bytes);
+        } while (!host_swap(t.word, &word, next, t.bytes));
+        return target_done(c, &t, word, bytes);
     }
     pthread_mutex_lock(&c->engine->split_lock);
     old = load(c, u, la, bytes);
@@ -131,12 +175,17 @@ static uint64_t modify(struct cpu *c, const struct uop *u, uint64_t la, uint64_t
 static uint64_t exchange_if(struct cpu *c, const struct uop *u, uint64_t la, uint64_t expected,
                             uint64_t new, uint32_t bytes)
 {
-    void *p = aligned(c, u, la, bytes);
-    uint64_t old = expected;
+    struct target t;
+    uint64_t old;
 
-    if (likely(p != NULL)) {
-        host_swap(p, &old, new, bytes);
-        return old;
+    if (likely(find_target(c, u, la, bytes, &t))) {
+        uint64_t word = host_load(t.word, t.bytes);
+        /* Bytes around the operand may change meanwhile. */
+        do {
+            old = (word >> t.shift) & size_mask(bytes);
+        } while (old == expected &&
+                 !host_swap(t.word, &word, target_with(&t, word, new, bytes), t.bytes));
+        return target_done(c, &t, word, bytes);
     }
     pthread_mutex_lock(&c->engine->split_lock);
     old = load(c, u, la, bytes);
@@ -327,16 +376,17 @@ NOINLINE void compare_exchange16(struct cpu *c, const struct uop *u)
 {
     uint64_t base = u->seg >= SEG_FS ? c->seg[u->seg].base : 0, la;
     uint64_t low = c->reg[RAX], high = c->reg[RDX];
+    struct target t;
     bool equal;
-    void *p;
 
     /* Before what is wrong with the address otherwise. */
     if ((ea_offset(c, u) + base) & 15)
         raise_error(c, u, EXC_GP, 0);
     la = ea_any(c, u, 16, ACCESS_WRITE);
-    p = aligned(c, u, la, 16);
-    if (p) {
-        equal = host_swap16(c, p, &low, &high);
+    if (find_target(c, u, la, 16, &t)) {
+        equal = host_swap16(c, t.word, &low, &high);
+        if (t.gpa != NO_CODE)
+            smc_stored(c, t.gpa, 16);
     } else {
         pthread_mutex_lock(&c->engine->split_lock);
         low = load(c, u, la, 8);

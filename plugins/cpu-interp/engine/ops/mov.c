@@ -8,7 +8,10 @@
  */
 #include "operands.h"
 
+#include "../engine.h"
+
 #include <Zydis/Mnemonic.h>
+#include <sched.h>
 
 #define HANDLER(name) static const struct uop *name(struct cpu *c, const struct uop *u)
 
@@ -322,6 +325,25 @@ HANDLER(op_nop)
     NEXT(c, u);
 }
 
+/* A guest that pauses again and again waits for another vCPU, whose thread may be waiting for this
+ * processor of the host: where there are more vCPUs than those, a spinlock would cost a time slice
+ * each time it changes hands. */
+#define PAUSES_BEFORE_YIELD 16u
+
+static __attribute__((noinline)) void yield_host(struct cpu *c)
+{
+    c->pauses = 0;
+    if (c->engine->cpu_max > 1)
+        sched_yield();
+}
+
+HANDLER(op_pause)
+{
+    if (unlikely(++c->pauses >= PAUSES_BEFORE_YIELD))
+        yield_host(c);
+    NEXT(c, u);
+}
+
 HANDLER(op_fence)
 {
     (void)c;
@@ -545,6 +567,7 @@ DEFINE_PLAIN(cmc, op_cmc)
 DEFINE_PLAIN(cld, op_cld)
 DEFINE_PLAIN(std, op_std)
 DEFINE_PLAIN(nop, op_nop)
+DEFINE_PLAIN(pause, op_pause)
 DEFINE_PLAIN(fence, op_fence)
 
 const struct emit_entry emit_mov[] = {
@@ -597,7 +620,7 @@ const struct emit_entry emit_mov[] = {
     {ZYDIS_MNEMONIC_CLD, emit_cld},
     {ZYDIS_MNEMONIC_STD, emit_std},
     {ZYDIS_MNEMONIC_NOP, emit_nop},
-    {ZYDIS_MNEMONIC_PAUSE, emit_nop},
+    {ZYDIS_MNEMONIC_PAUSE, emit_pause},
     {ZYDIS_MNEMONIC_ENDBR32, emit_nop},
     {ZYDIS_MNEMONIC_ENDBR64, emit_nop},
     {ZYDIS_MNEMONIC_PREFETCH, emit_nop},
