@@ -4,4 +4,4 @@
 chown 0:104 /dev/kvm
 chmod 660 /dev/kvm
 chmod 777 .
-fails_with 4 'group kvm' su someone -c "BACKPLANE_PLUGIN_PATH=$BACKPLANE_PLUGIN_PATH $program run $build/tests/guest/echo.ini"
+fails_with 4 'group kvm' su someone -c "BACKPLANE_PLUGIN_PATH=$BACKPLANE_PLUGIN_PATH $program run --backend kvm $build/tests/guest/echo.ini"
