@@ -7,6 +7,9 @@
 #include "program/terminal.h"
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -96,6 +99,10 @@ int command_run(const struct options *o)
         int err = signals_open();
         if (!err)
             err = bp_machine_start(m);
+#ifdef __GLIBC__
+        /* Reading the file and making the machine took memory that running it does not. */
+        malloc_trim(0);
+#endif
         status = err ? program_status(err) : attend(m);
     }
     bp_machine_free(m);
