@@ -277,23 +277,6 @@ static uint64_t return_real(struct cpu *c, const struct uop *u, uint32_t size)
     return ip;
 }
 
-static uint64_t return_check(struct cpu *c, const struct uop *u, uint16_t cs)
-{
-    uint32_t error = selector_error(cs, 0), rpl = cs & 3u;
-    uint64_t low;
-
-    if (selector_null(cs))
-        raise_error(c, u, EXC_GP, 0);
-    low = desc_fetch(c, u, cs, EXC_GP, 0);
-    if (!desc_is_code(low) || rpl < c->cpl ||
-        (desc_conforming(low) ? desc_dpl(low) > rpl : desc_dpl(low) != rpl) ||
-        (cpu_long_mode(c) && desc_long(low) && desc_big(low)))
-        raise_error(c, u, EXC_GP, error);
-    if (!desc_present(low))
-        raise_error(c, u, EXC_NP, error);
-    return low;
-}
-
 static uint64_t return_far(struct cpu *c, const struct uop *u)
 {
     uint32_t size = u->osize, more = (uint32_t)u->imm;
@@ -306,7 +289,7 @@ static uint64_t return_far(struct cpu *c, const struct uop *u)
         return return_real(c, u, size);
     ip = stack_peek(c, u, 0, size);
     cs = (uint16_t)stack_peek(c, u, size, size);
-    code = return_check(c, u, cs);
+    code = desc_return_code(c, u, cs);
     rpl = cs & 3;
     to_64bit = cpu_long_mode(c) && desc_long(code);
     if (rpl == c->cpl) {

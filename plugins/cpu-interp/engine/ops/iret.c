@@ -111,23 +111,6 @@ static uint64_t outer_stack(struct cpu *c, const struct uop *u, uint16_t ss, uin
     return 0;
 }
 
-static uint64_t code_check(struct cpu *c, const struct uop *u, uint16_t cs)
-{
-    uint32_t error = selector_error(cs, 0), rpl = cs & 3u;
-    uint64_t low;
-
-    if (selector_null(cs))
-        raise_error(c, u, EXC_GP, 0);
-    low = desc_fetch(c, u, cs, EXC_GP, 0);
-    if (!desc_is_code(low) || rpl < c->cpl ||
-        (desc_conforming(low) ? desc_dpl(low) > rpl : desc_dpl(low) != rpl) ||
-        (cpu_long_mode(c) && desc_long(low) && desc_big(low)))
-        raise_error(c, u, EXC_GP, error);
-    if (!desc_present(low))
-        raise_error(c, u, EXC_NP, error);
-    return low;
-}
-
 static __attribute__((noinline)) uint64_t iret_protected(struct cpu *c, const struct uop *u,
                                                          uint32_t size)
 {
@@ -151,7 +134,7 @@ static __attribute__((noinline)) uint64_t iret_protected(struct cpu *c, const st
     if ((flags & FLAG_VM) != 0 && size == 4 && old == 0 && !cpu_long_mode(c))
         return iret_to_v8086(c, u);
 
-    code = code_check(c, u, cs);
+    code = desc_return_code(c, u, cs);
     rpl = cs & 3;
     to_64bit = cpu_long_mode(c) && desc_long(code);
     if (was_64bit || rpl != old) {

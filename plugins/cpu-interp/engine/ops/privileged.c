@@ -21,6 +21,23 @@ uint64_t desc_fetch(struct cpu *c, const struct uop *u, uint16_t selector, uint8
     return low;
 }
 
+uint64_t desc_return_code(struct cpu *c, const struct uop *u, uint16_t cs)
+{
+    uint32_t error = selector_error(cs, 0), rpl = cs & 3u;
+    uint64_t low;
+
+    if (selector_null(cs))
+        raise_error(c, u, EXC_GP, 0);
+    low = desc_fetch(c, u, cs, EXC_GP, 0);
+    if (!desc_is_code(low) || rpl < c->cpl ||
+        (desc_conforming(low) ? desc_dpl(low) > rpl : desc_dpl(low) != rpl) ||
+        (cpu_long_mode(c) && desc_long(low) && desc_big(low)))
+        raise_error(c, u, EXC_GP, error);
+    if (!desc_present(low))
+        raise_error(c, u, EXC_NP, error);
+    return low;
+}
+
 uint64_t desc_address(const struct cpu *c, uint16_t selector)
 {
     return ((selector & 4) != 0 ? c->seg[SEG_LDT].base : c->gdt.base) + (selector & 0xfff8u);

@@ -110,6 +110,9 @@ static inline uint32_t selector_error(uint16_t selector, uint32_t ext)
 /* Reads the descriptor of `selector`, not null, or raises `vector` with the selector as error. */
 uint64_t desc_fetch(struct cpu *c, const struct uop *u, uint16_t selector, uint8_t vector,
                     uint32_t ext);
+/* The code descriptor that a far return or IRET goes to, with all checks (SDM 3, 5.8.6): raises #GP
+ * or #NP. */
+uint64_t desc_return_code(struct cpu *c, const struct uop *u, uint16_t cs);
 /* The upper 8 bytes of a 16-byte descriptor in the GDT or LDT; raises `vector` if they are beyond
  * the table. */
 uint64_t desc_fetch_high(struct cpu *c, const struct uop *u, uint16_t selector, uint8_t vector,
