@@ -25,6 +25,9 @@ BP_BEGIN
 #define BP_PROP_REF 8u     /* struct bp_node *: the section that the value names; or NULL */
 #define BP_PROP_ADDRESS 9u /* const char *: a socket's, unix:PATH or tcp:HOST:PORT; or NULL */
 #define BP_PROP_RANGE 10u  /* struct bp_range: FIRST-LAST, FIRST not above LAST */
+#define BP_PROP_PCI                                                                                \
+    11u /* uint32_t: a PCI function, DEVICE or DEVICE.FUNCTION in hex ("1f.2"), as                 \
+         * device << 3 | function; UINT32_MAX without a value: any free device */
 
 /* Flags. */
 #define BP_PROP_REQUIRED 1u
