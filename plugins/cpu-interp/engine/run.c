@@ -107,6 +107,13 @@ static void sleep_halted(struct cpu *c)
     cpu_pend(c, PEND_IRQ | PEND_TIMER);
 }
 
+void cpu_leave(struct cpu *c)
+{
+    remote_bus_leave(c);
+    c->left = 1;
+    longjmp(c->escape, 2);
+}
+
 /* Does what is pending. True: the vCPU shall leave cpu_run(). */
 static bool service(struct cpu *c)
 {
@@ -135,6 +142,8 @@ static bool service(struct cpu *c)
             expire_timer(c);
         take_interrupts(c);
     }
+    if (unlikely(c->engine->user.boundary != NULL))
+        c->engine->user.boundary(c->engine->user.context, c);
     return false;
 }
 
@@ -183,9 +192,11 @@ static void step(struct cpu *c)
     if (c->trace && u)
         trace_insn_begin(c);
     c->no_step = 0;
+    c->shadow_before = shadow;
     c->shadow = 0;
     while (u)
         u = u->fn(c, u);
+    c->shadow_before = 0;
     set_step(c, false);
     if (c->trace)
         trace_insn_end(c);
@@ -217,11 +228,14 @@ static void run_blocks(struct cpu *c)
 static __attribute__((noinline)) void loop(struct cpu *c)
 {
     if (setjmp(c->escape)) {
-        /* cpu.event was raised by the instruction at cpu.rip, or by a delivery. */
+        /* cpu.event was raised by the instruction at cpu.rip, or by a delivery; or cpu_leave(). */
         set_step(c, false);
         c->single = 0;
+        if (unlikely(c->left))
+            return;
         c->shadow = 0;
         event_deliver(c);
+        c->shadow_before = 0;
     }
     while (!c->shutdown) {
         if (unlikely(__atomic_load_n(&c->pend, __ATOMIC_ACQUIRE)) && service(c))
@@ -244,6 +258,10 @@ int cpu_run(struct cpu *c)
         trace_leave(c);
     remote_leave(c);
     mxcsr_leave(c, saved);
+    if (unlikely(c->left)) {
+        c->left = 0;
+        return CPU_LEFT;
+    }
     return c->shutdown ? BP_STOP_TRIPLE_FAULT : BP_STOP_KICKED;
 }
 
