@@ -76,6 +76,28 @@ static int string_exit(struct vcpu *v, struct string_io *s)
     return 0; /* the guest comes again */
 }
 
+/* A trap after the access, if a breakpoint of kind 2 has a port in common with it and CR4.DE makes
+ * that kind (SDM 3B, 17.2.4): the hardware leaves it to us. */
+static void note_breakpoints(struct vcpu *v, uint16_t port, uint32_t width)
+{
+    static const uint8_t lengths[4] = {1, 2, 8, 4};
+    uint64_t dr7 = field_read(v, VMX_DR7), hit = 0;
+
+    if (!(dr7 & 0xff) || !(field_read(v, VMX_CR4) & CR4_DE))
+        return;
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t length = lengths[dr7 >> (18 + 4 * i) & 3];
+        uint64_t begin = reg_read(v, (hv_x86_reg_t)(HV_X86_DR0 + (int)i)) & ~(uint64_t)(length - 1);
+
+        if (dr7 >> (2 * i) & 3 && (dr7 >> (16 + 4 * i) & 3) == 2 &&
+            begin < (uint64_t)port + width && port < begin + length)
+            hit |= UINT64_C(1) << i;
+    }
+    if (hit)
+        field_write(v, VMX_PENDING_DEBUG,
+                    field_read(v, VMX_PENDING_DEBUG) | hit | PENDING_DEBUG_BREAKPOINT);
+}
+
 int io_exit(struct vcpu *v)
 {
     uint64_t qualification = field_read(v, VMX_EXIT_QUALIFICATION);
@@ -96,5 +118,6 @@ int io_exit(struct vcpu *v)
         v->bus->pio_write(v->handle, s.port, (uint32_t)(rax & low), s.width);
     }
     exit_skip(v);
+    note_breakpoints(v, s.port, s.width);
     return 0;
 }

@@ -132,11 +132,8 @@ static bool service(struct cpu *c)
         c->event = c->waiting;
         event_deliver(c);
     }
-    if (c->pending_db && !(c->shadow & 2)) {
-        c->dr6 |= c->pending_db;
-        c->pending_db = 0;
+    if (c->pending_db && !(c->shadow & 2))
         raise_event(c, EXC_DB, false);
-    }
     if (c->chip) {
         if (pend & PEND_TIMER)
             expire_timer(c);
@@ -159,7 +156,7 @@ static void check_breakpoints(struct cpu *c)
         if (c->dr7 >> (n * 2) & 3 && (c->dr7 >> (16 + n * 4) & 3) == 0 && c->dr[n] == la)
             hit |= 1u << n;
     if (hit) {
-        c->dr6 |= hit;
+        c->pending_db |= hit;
         c->event = (struct event){.vector = EXC_DB};
         event_deliver(c);
     }

@@ -98,7 +98,7 @@ static const char *check_control_registers(struct standin_vcpu *v)
     RULE((cr0 & ~UINT64_C(0xe005003f)) == 0, "CR0's reserved bits");
     RULE(!(cr0 & CR0_PG) || cr0 & CR0_PE, "CR0.PG needs CR0.PE");
     RULE(cr4 & 0x2000, "CR4.VMXE is fixed to 1");
-    RULE((cr4 & ~UINT64_C(0x3727ff)) == 0, "CR4's reserved bits");
+    RULE((cr4 & ~UINT64_C(0x372fff)) == 0, "CR4's reserved bits");
     RULE(!long_mode || (cr0 & CR0_PG && cr4 & CR4_PAE), "IA-32e mode needs paging and PAE");
     RULE(long_mode || !(cr4 & CR4_PCIDE), "CR4.PCIDE needs IA-32e mode");
     RULE(field_get(v, VMX_CR3) >> PHYSICAL_BITS == 0, "CR3 beyond physical addresses");
