@@ -14,6 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef RIG_PLUGIN
+#define RIG_PLUGIN "cpu-kvm.so" /* tests/hvf has another */
+#endif
 #define LOG_LINES 8u
 #define LINE_BYTES 600u
 
@@ -180,7 +183,7 @@ const struct bp_cpu_ops *rig_ops(void)
     void *library;
     const struct bp_plugin *plugin;
 
-    snprintf(path, sizeof(path), "%s/cpu-kvm.so", folder ? folder : PLUGIN_FOLDER);
+    snprintf(path, sizeof(path), "%s/" RIG_PLUGIN, folder ? folder : PLUGIN_FOLDER);
     library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library)
         fail_msg("%s", dlerror());

@@ -266,7 +266,8 @@ struct cpu {
     /* For engine_user.instruction and its kind, which alone set or read them: */
     uint8_t shadow_before; /* the shadow that the instruction runs in */
     uint8_t walking;       /* 0, or WALKING_*: what is being read for the processor itself */
-    uint8_t reserved[2];
+    uint8_t splits;        /* engine.split_lock is held */
+    uint8_t reserved;
     uint64_t access_la; /* of the last slow access */
     struct event event;   /* raised by the instruction that has just left by longjmp() */
     struct event waiting; /* to be delivered before the next instruction, if has_waiting: state that

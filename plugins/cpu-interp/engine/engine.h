@@ -103,6 +103,19 @@ int cpu_run(struct cpu *c);
 #define CPU_LEFT 256
 /* Ends cpu_run() from within one of engine_user's functions that say so. [vcpu] */
 _Noreturn void cpu_leave(struct cpu *c);
+/* Around a locked access that no host atomic can do. cpu_leave() in between leaves, too. [vcpu] */
+static inline void split_enter(struct cpu *c)
+{
+    pthread_mutex_lock(&c->engine->split_lock);
+    c->splits = 1;
+}
+
+static inline void split_leave(struct cpu *c)
+{
+    c->splits = 0;
+    pthread_mutex_unlock(&c->engine->split_lock);
+}
+
 /* What CPUID answers from now on, and which instructions exist. [vcpu] */
 void cpu_cpuid_set(struct cpu *c, const struct bp_x86_cpuid *table);
 /* What the engine can offer: for vm_get("x86.cpuid/1"). [any] */

@@ -110,6 +110,8 @@ static void sleep_halted(struct cpu *c)
 void cpu_leave(struct cpu *c)
 {
     remote_bus_leave(c);
+    if (c->splits)
+        split_leave(c);
     c->left = 1;
     longjmp(c->escape, 2);
 }

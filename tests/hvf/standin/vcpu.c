@@ -6,7 +6,6 @@
  */
 #include "standin.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -374,7 +373,6 @@ hv_return_t hv_vcpu_run(hv_vcpuid_t vcpu)
     if (entry_check_controls(v))
         return HV_ERROR;
     if (entry_check_state(v)) {
-        fprintf(stderr, "XXX %s info %lx blk %lx\n", standin_why(), field_get(v, VMX_ENTRY_INTERRUPTION), field_get(v, VMX_INTERRUPTIBILITY));
         exit_with(v, EXIT_INVALID_ENTRY | EXIT_INVALID_STATE);
         return HV_SUCCESS;
     }
