@@ -204,7 +204,7 @@ int exit_handle(struct vcpu *v)
     case EXIT_EPT_VIOLATION:
         return ept_violation(v);
     case EXIT_TASK_SWITCH:
-        return exit_give_up(v, "it switches tasks by hardware, which this backend does not do");
+        return task_exit(v);
     case EXIT_INVALID_ENTRY | EXIT_INVALID_STATE:
         return exit_give_up(v, "no processor can be in its state");
     case EXIT_GETSEC:

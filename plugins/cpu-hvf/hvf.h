@@ -242,7 +242,7 @@ void timer_wake(struct vcpu *v);
 /* The local APIC's deadline may have changed. [vcpu] */
 void timer_deadline_changed(struct vcpu *v);
 
-/* ---- exits.c, io.c, control.c, msr.c, cpuid.c, mmio.c --------------------------------------- */
+/* ---- exits.c, io.c, control.c, task.c, msr.c, cpuid.c, mmio.c --------------------------------------- */
 
 /* Does what the exit asks for. 0: go on; BP_STOP_* + 1; or -errno after host->fail(). [vcpu] */
 int exit_handle(struct vcpu *v);
@@ -257,6 +257,7 @@ int exit_give_up(struct vcpu *v, const char *why);
 
 int io_exit(struct vcpu *v);
 int control_exit(struct vcpu *v);
+int task_exit(struct vcpu *v);
 void xsetbv_exit(struct vcpu *v);
 /* As MOV to CR0 and CR4: 0, or -EINVAL: #GP(0). */
 int cr0_write(struct vcpu *v, uint64_t value);

@@ -56,8 +56,9 @@ struct engine_user {
     void (*event)(void *context, struct cpu *c);
     /* Between two instructions, when something was pending: cpu.pend. */
     void (*boundary)(void *context, struct cpu *c);
-    /* A switch to the task of TSS `selector`; `reason` is enum task_reason's, of privileged.h. */
-    void (*task)(void *context, struct cpu *c, uint16_t selector, uint32_t reason);
+    /* A switch to the task of TSS `selector`; `reason` is enum task_reason's, of privileged.h. The
+     * old task goes on at `next`. */
+    void (*task)(void *context, struct cpu *c, uint16_t selector, uint32_t reason, uint64_t next);
 };
 
 struct emit_table; /* decode/build.c */

@@ -422,12 +422,22 @@ void exits_boundary(void *context, struct cpu *c)
 }
 
 /* Source: 0 CALL, 1 IRET, 2 JMP, 3 a task gate of the IDT. */
-void exits_task(void *context, struct cpu *c, uint16_t selector, uint32_t reason)
+void exits_task(void *context, struct cpu *c, uint16_t selector, uint32_t reason, uint64_t next)
 {
     static const uint8_t sources[] = {
         [TASK_JUMP] = 2, [TASK_CALL] = 0, [TASK_IRET] = 1, [TASK_GATE] = 3};
     struct standin_vcpu *v = c->handle->v;
 
     (void)context;
-    leave(v, EXIT_TASK_SWITCH, selector | (uint64_t)sources[reason] << 30, 0);
+    /* INT n by a task gate: its event is told, too. */
+    if (reason == TASK_GATE && !c->double_fault_stage) {
+        struct insn i;
+
+        v->length = (uint32_t)(next - c->rip);
+        field_set(v, VMX_IDT_VECTORING,
+                  (decode(v, &i) && i.mnemonic == ZYDIS_MNEMONIC_INT ? (uint8_t)i.op[0].imm : 3u) |
+                      INTERRUPTION_SOFTWARE | INTERRUPTION_VALID);
+    }
+    leave(v, EXIT_TASK_SWITCH, selector | (uint64_t)sources[reason] << 30,
+          (uint32_t)(next - c->rip));
 }

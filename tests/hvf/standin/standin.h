@@ -109,7 +109,7 @@ extern const struct bp_bus exits_bus;
 void exits_instruction(void *context, struct cpu *c, uint32_t mnemonic, uint32_t length);
 void exits_event(void *context, struct cpu *c);
 void exits_boundary(void *context, struct cpu *c);
-void exits_task(void *context, struct cpu *c, uint16_t selector, uint32_t reason);
+void exits_task(void *context, struct cpu *c, uint16_t selector, uint32_t reason, uint64_t next);
 /* The bit of an MSR that can be native, or 0. */
 uint32_t native_msr(uint32_t index);
 

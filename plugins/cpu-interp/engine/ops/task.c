@@ -203,7 +203,7 @@ void task_switch(struct cpu *c, const struct uop *u, uint16_t selector, enum tas
     if (unlikely(c->engine->user.task != NULL)) {
         if (u != NULL)
             c->rip = uop_rip(c, u);
-        c->engine->user.task(c->engine->user.context, c, selector, reason);
+        c->engine->user.task(c->engine->user.context, c, selector, reason, next);
     }
     task_read(c, u, tr.base, wide, &t);
 
