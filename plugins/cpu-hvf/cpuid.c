@@ -13,8 +13,8 @@
 
 enum { EAX, EBX, ECX, EDX };
 
-/* Leaf 1, ECX: SSE3, PCLMUL, SSSE3, FMA, CX16, SSE4.1, SSE4.2, MOVBE, POPCNT, AES, XSAVE, AVX, F16C,
- * RDRAND. EDX: all but reserved ones, DS, thermal control, HTT, PBE. */
+/* Leaf 1, ECX: SSE3, PCLMUL, SSSE3, FMA, CX16, SSE4.1, SSE4.2, MOVBE, POPCNT, AES, XSAVE, AVX,
+ * F16C, RDRAND. EDX: all but reserved ones, DS, thermal control, HTT, PBE. */
 #define LEAF1_ECX 0x76d83203u
 #define LEAF1_EDX 0x0f8bfbffu
 #define LEAF1_X2APIC (1u << 21)
@@ -164,12 +164,7 @@ bool cpuid_has(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t r
 
     if (!l)
         return false;
-    return (reg == EAX   ? l->eax
-            : reg == EBX ? l->ebx
-            : reg == ECX ? l->ecx
-                         : l->edx) >>
-               bit &
-           1;
+    return (reg == EAX ? l->eax : reg == EBX ? l->ebx : reg == ECX ? l->ecx : l->edx) >> bit & 1;
 }
 
 uint32_t cpuid_physical_bits(const struct vcpu *v)
@@ -192,9 +187,9 @@ static uint64_t cr4_bits(const struct vcpu *v)
     static const struct {
         uint32_t leaf, reg, bit, cr4;
     } table[] = {
-        {1, EDX, 1, 0x3},       {1, EDX, 13, 0x80},      {1, EDX, 24, 0x200},    {1, EDX, 25, 0x400},
-        {7, ECX, 2, 0x800},     {7, EBX, 0, 0x10000},    {1, ECX, 17, 0x20000},  {1, ECX, 26, 0x40000},
-        {7, EBX, 7, 0x100000},  {7, EBX, 20, 0x200000},
+        {1, EDX, 1, 0x3},      {1, EDX, 13, 0x80},     {1, EDX, 24, 0x200},   {1, EDX, 25, 0x400},
+        {7, ECX, 2, 0x800},    {7, EBX, 0, 0x10000},   {1, ECX, 17, 0x20000}, {1, ECX, 26, 0x40000},
+        {7, EBX, 7, 0x100000}, {7, EBX, 20, 0x200000},
     };
     uint64_t bits = 0x17c; /* TSD, DE, PSE, PAE, MCE, PCE */
 

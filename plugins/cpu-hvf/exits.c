@@ -27,8 +27,7 @@ void exit_skip_bytes(struct vcpu *v, uint64_t length)
     if (flags & RFLAGS_RF)
         field_write(v, VMX_RFLAGS, flags & ~(uint64_t)RFLAGS_RF);
     if (flags & RFLAGS_TF)
-        field_write(v, VMX_PENDING_DEBUG,
-                    field_read(v, VMX_PENDING_DEBUG) | PENDING_DEBUG_STEP);
+        field_write(v, VMX_PENDING_DEBUG, field_read(v, VMX_PENDING_DEBUG) | PENDING_DEBUG_STEP);
 }
 
 void exit_skip(struct vcpu *v)
@@ -90,8 +89,7 @@ void exit_raise_error(struct vcpu *v, uint32_t vector, uint32_t error)
 /* #DB: what the hardware would have done to DR6 and DR7 (SDM 3C, 27.1). */
 static void note_debug(struct vcpu *v, uint64_t qualification)
 {
-    reg_write(v, HV_X86_DR6,
-              (reg_read(v, HV_X86_DR6) & ~UINT64_C(0xf)) | (qualification & 0xe00f));
+    reg_write(v, HV_X86_DR6, (reg_read(v, HV_X86_DR6) & ~UINT64_C(0xf)) | (qualification & 0xe00f));
     field_write(v, VMX_DR7, field_read(v, VMX_DR7) & ~UINT64_C(0x2000));
 }
 

@@ -242,7 +242,8 @@ void timer_wake(struct vcpu *v);
 /* The local APIC's deadline may have changed. [vcpu] */
 void timer_deadline_changed(struct vcpu *v);
 
-/* ---- exits.c, io.c, control.c, task.c, msr.c, cpuid.c, mmio.c --------------------------------------- */
+/* ---- exits.c, io.c, control.c, task.c, msr.c, cpuid.c, mmio.c
+ * --------------------------------------- */
 
 /* Does what the exit asks for. 0: go on; BP_STOP_* + 1; or -errno after host->fail(). [vcpu] */
 int exit_handle(struct vcpu *v);

@@ -57,9 +57,8 @@ static int string_exit(struct vcpu *v, struct string_io *s)
     uint32_t size = info >> 7 & 7, seg = s->in ? SEG_ES : info >> 15 & 7;
 
     s->mask = size == 2 ? UINT64_MAX : size == 1 ? UINT32_MAX : UINT16_MAX;
-    s->base = is_64bit(v) && seg != SEG_FS && seg != SEG_GS
-                  ? 0
-                  : field_read(v, VMX_ES_BASE + 2 * seg);
+    s->base =
+        is_64bit(v) && seg != SEG_FS && seg != SEG_GS ? 0 : field_read(v, VMX_ES_BASE + 2 * seg);
     for (uint32_t n = 0; n < ELEMENTS_AT_ONCE; n++) {
         if (s->rep && (gpr_read(v, GPR_RCX) & s->mask) == 0) {
             exit_skip(v);

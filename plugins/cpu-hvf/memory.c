@@ -97,8 +97,8 @@ void physical_read(struct vcpu *v, uint64_t gpa, void *to, uint32_t bytes)
         uint32_t step = device_step(gpa, bytes);
         uint64_t value = 0;
 
-        if (!is_apic(v, gpa) || v->chip->mmio_read(v->chip_self, v->index,
-                                                   (uint32_t)(gpa & ~PAGE_MASK), step, &value))
+        if (!is_apic(v, gpa) ||
+            v->chip->mmio_read(v->chip_self, v->index, (uint32_t)(gpa & ~PAGE_MASK), step, &value))
             value = v->bus->mmio_read(v->handle, gpa, step);
         memcpy(at, &value, step);
         at += step;
@@ -206,8 +206,7 @@ static bool allows(struct vcpu *v, const struct walk *w, uint32_t access, bool u
 {
     if (user && !(w->rights & PTE_U))
         return false;
-    if (access & ACCESS_WRITE && !(w->rights & PTE_W) &&
-        (user || field_read(v, VMX_CR0) & CR0_WP))
+    if (access & ACCESS_WRITE && !(w->rights & PTE_W) && (user || field_read(v, VMX_CR0) & CR0_WP))
         return false;
     return user || !(w->rights & PTE_U) || !(field_read(v, VMX_CR4) & CR4_SMAP) ||
            (!(access & ACCESS_SYSTEM) && field_read(v, VMX_RFLAGS) & RFLAGS_AC);

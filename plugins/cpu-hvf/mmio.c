@@ -64,7 +64,8 @@ static bool decode(struct mmio *m, const uint8_t *bytes, uint32_t count)
 
 static uint32_t gpr_number(ZydisRegister reg)
 {
-    return (uint32_t)ZydisRegisterGetId(ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg));
+    return (uint32_t)ZydisRegisterGetId(
+        ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg));
 }
 
 static bool is_high_byte(ZydisRegister reg)
@@ -174,8 +175,7 @@ static int operand_put(const struct mmio *m, const ZydisDecodedOperand *o, uint6
 
 /* ---- flags ---------------------------------------------------------------------------------- */
 
-#define FLAGS_ARITHMETIC                                                                           \
-    (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
+#define FLAGS_ARITHMETIC (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
 static void flags_put(const struct mmio *m, uint64_t flags, uint64_t which)
 {
@@ -356,9 +356,9 @@ static int compare_exchange(const struct mmio *m)
         return operand_put(m, &m->op[0], fresh);
     err = operand_put(m, &m->op[0], old);
     if (!err)
-        register_put(m, ZYDIS_REGISTER_RAX,
-                     m->width < 4 ? (gpr_read(m->v, GPR_RAX) & ~cut(UINT64_MAX, m->width)) | old : old,
-                     8);
+        register_put(
+            m, ZYDIS_REGISTER_RAX,
+            m->width < 4 ? (gpr_read(m->v, GPR_RAX) & ~cut(UINT64_MAX, m->width)) | old : old, 8);
     return err;
 }
 
@@ -372,7 +372,9 @@ static int bit(const struct mmio *m)
     int err = operand_get(m, &m->op[1], &offset);
 
     if (m->op[1].type == ZYDIS_OPERAND_TYPE_REGISTER)
-        at = (sign_extend(offset, m->width) >> (m->width == 8 ? 6 : m->width == 4 ? 5 : 4)) *
+        at = (sign_extend(offset, m->width) >> (m->width == 8   ? 6
+                                                : m->width == 4 ? 5
+                                                                : 4)) *
              (int64_t)m->width;
     la = operand_address(m, &m->op[0], at);
     mask = UINT64_C(1) << (offset & (bits - 1));
@@ -448,8 +450,8 @@ static uint32_t override(const struct mmio *m)
 /* 0: past the instruction; 1: the guest comes again with what is left. */
 static int string(const struct mmio *m)
 {
-    bool rep = m->insn.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE |
-                                     ZYDIS_ATTRIB_HAS_REPNE);
+    bool rep = m->insn.attributes &
+               (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE);
     uint32_t seg = override(m);
     int err;
 

@@ -126,8 +126,7 @@ static int sys_set(struct vcpu *v, const void *regs)
     const struct bp_x86_segment *segment = &from->es;
     int err = sys_check(v, from);
 
-    if (!err && from->xcr0 &&
-        hv_vcpu_write_register(v->id, HV_X86_XCR0, from->xcr0) != HV_SUCCESS)
+    if (!err && from->xcr0 && hv_vcpu_write_register(v->id, HV_X86_XCR0, from->xcr0) != HV_SUCCESS)
         err = bad(v, BP_X86_SYS, "XCR0 has states that this processor lacks");
     if (!err)
         err = sys_set_apic_base(v, from->apic_base);
@@ -203,12 +202,11 @@ static int fpu_set(struct vcpu *v, const void *regs)
 
 /* All that hold state. */
 static const uint32_t msrs[] = {
-    0x10,       0x3b,       0x174,      0x175,      0x176,      0x1a0,      0x277,      0x2ff,
-    0x200,      0x201,      0x202,      0x203,      0x204,      0x205,      0x206,      0x207,
-    0x208,      0x209,      0x20a,      0x20b,      0x20c,      0x20d,      0x20e,      0x20f,
-    0x250,      0x258,      0x259,      0x268,      0x269,      0x26a,      0x26b,      0x26c,
-    0x26d,      0x26e,      0x26f,      0x6e0,      0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,
-    0xc0000102, 0xc0000103,
+    0x10,       0x3b,       0x174,      0x175,      0x176,      0x1a0,      0x277, 0x2ff, 0x200,
+    0x201,      0x202,      0x203,      0x204,      0x205,      0x206,      0x207, 0x208, 0x209,
+    0x20a,      0x20b,      0x20c,      0x20d,      0x20e,      0x20f,      0x250, 0x258, 0x259,
+    0x268,      0x269,      0x26a,      0x26b,      0x26c,      0x26d,      0x26e, 0x26f, 0x6e0,
+    0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000102, 0xc0000103,
 };
 
 static int msr_get(struct vcpu *v, void *regs)

@@ -2,10 +2,10 @@
  *
  * cpu-hvf/task.c - hardware task switches, which VMX leaves to its user.
  *
- * Intel SDM 3C, 25.4.2 (what is checked before the exit), table 27-2 (qualification); 3A, 7.2 (TSS),
- * 7.3 (switching, table 7-1), 7.4 (links). 32-bit kernels handle #DF by one. Left out: faults while
- * the TSSs themselves are read and written are told as #PF of the old task, after part of it may
- * have been saved.
+ * Intel SDM 3C, 25.4.2 (what is checked before the exit), table 27-2 (qualification); 3A, 7.2
+ * (TSS), 7.3 (switching, table 7-1), 7.4 (links). 32-bit kernels handle #DF by one. Left out:
+ * faults while the TSSs themselves are read and written are told as #PF of the old task, after part
+ * of it may have been saved.
  */
 #include "hvf.h"
 
@@ -89,8 +89,8 @@ static int task_save(struct vcpu *v, uint64_t ip, uint64_t flags)
     for (uint32_t i = 0; i < 8 && !err; i++)
         err = write(v, base + l->gpr + i * l->bytes, l->bytes, gpr_read(v, i));
     for (uint32_t i = 0; i < l->selector_count && !err; i++)
-        err = write(v, base + l->selectors + i * l->bytes, 2,
-                    field_read(v, VMX_ES_SELECTOR + 2 * i));
+        err =
+            write(v, base + l->selectors + i * l->bytes, 2, field_read(v, VMX_ES_SELECTOR + 2 * i));
     return err;
 }
 
@@ -338,8 +338,7 @@ int task_exit(struct vcpu *v)
     if (source == SOURCE_CALL || source == SOURCE_GATE)
         flags |= RFLAGS_NT;
     segment_put(v, SEG_TR, selector, low | BUSY_BIT);
-    field_write(v, VMX_INTERRUPTIBILITY,
-                field_read(v, VMX_INTERRUPTIBILITY) & BLOCKED_BY_NMI);
+    field_write(v, VMX_INTERRUPTIBILITY, field_read(v, VMX_INTERRUPTIBILITY) & BLOCKED_BY_NMI);
     if (load_task(v, &t, flags, ext))
         return 0;
     if (event.info & INTERRUPTION_HAS_ERROR && push_error(v, t.wide, event.error))

@@ -2,10 +2,10 @@
  *
  * cpu-hvf/timer.c - sleeping in HLT, and the timers of the local APICs.
  *
- * A vCPU in HLT sleeps until its own deadline. For one that runs guest code, a thread of the machine
- * waits for the earliest deadline of all and then takes the vCPU out of the guest. The thread is
- * woken only by a deadline earlier than the one it waits for: a guest that moves its timer on, as
- * nearly all do, costs no system call.
+ * A vCPU in HLT sleeps until its own deadline. For one that runs guest code, a thread of the
+ * machine waits for the earliest deadline of all and then takes the vCPU out of the guest. The
+ * thread is woken only by a deadline earlier than the one it waits for: a guest that moves its
+ * timer on, as nearly all do, costs no system call.
  */
 #include "hvf.h"
 

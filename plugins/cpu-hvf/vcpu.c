@@ -152,8 +152,8 @@ static void segment_put(struct vcpu *v, uint32_t seg, uint16_t selector, uint64_
 /* The FPU's initial state, as FXSAVE has it. */
 static void fpu_put_initial(struct vcpu *v)
 {
-    uint8_t area[4096] __attribute__((aligned(64))) = {[0] = 0x40, [4] = 0xff, [24] = 0x80,
-                                                       [25] = 0x1f, [512] = 3};
+    uint8_t area[4096] __attribute__((aligned(64))) = {
+        [0] = 0x40, [4] = 0xff, [24] = 0x80, [25] = 0x1f, [512] = 3};
 
     hv_vcpu_write_fpstate(v->id, area, sizeof(area));
 }
@@ -258,7 +258,8 @@ static void take_startup(struct vcpu *v, uint32_t waiting)
 
 static void expire_timer(struct vcpu *v)
 {
-    uint64_t deadline = v->chip ? __atomic_load_n(v->view.deadline_ns, __ATOMIC_RELAXED) : UINT64_MAX;
+    uint64_t deadline =
+        v->chip ? __atomic_load_n(v->view.deadline_ns, __ATOMIC_RELAXED) : UINT64_MAX;
 
     if (deadline != UINT64_MAX && deadline <= v->vm->host->clock_ns(v->vm->node)) {
         v->chip->expire(v->chip_self, v->index);

@@ -139,8 +139,7 @@ uint32_t vm_features(void *self)
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-static int set_slot(struct memory_slot *s, const struct bp_mem_slot *slot,
-                    hv_return_t *result)
+static int set_slot(struct memory_slot *s, const struct bp_mem_slot *slot, hv_return_t *result)
 {
     hv_memory_flags_t flags = HV_MEMORY_READ | HV_MEMORY_EXEC;
 
@@ -197,11 +196,10 @@ void vm_time(void *self, uint32_t runs)
     struct vm *vm = self;
     bool stop = runs == BP_TIME_STOPPED;
 
-    if (stop && !vm->stopped) {
+    if (stop && !vm->stopped)
         __atomic_store_n(&vm->stopped_tsc, vm_tsc(vm), __ATOMIC_RELAXED);
-    } else if (!stop && vm->stopped) {
+    else if (!stop && vm->stopped)
         __atomic_store_n(&vm->tsc_offset, vm->stopped_tsc - host_tsc(), __ATOMIC_RELAXED);
-    }
     __atomic_store_n(&vm->stopped, stop, __ATOMIC_RELEASE);
     pthread_mutex_lock(&vm->timer_lock);
     pthread_cond_broadcast(&vm->timer_changed);

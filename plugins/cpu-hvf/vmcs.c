@@ -118,9 +118,8 @@ static int controls(struct vm *vm, const struct wanted *w, uint32_t *out)
 
 int vmcs_controls(struct vm *vm)
 {
-    static const struct wanted pin = {HV_VMX_CAP_PINBASED,
-                                      PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMI, 0,
-                                      "virtual NMIs"};
+    static const struct wanted pin = {
+        HV_VMX_CAP_PINBASED, PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMI, 0, "virtual NMIs"};
     static const struct wanted proc = {HV_VMX_CAP_PROCBASED,
                                        PROC_TSC_OFFSET | PROC_HLT | PROC_RDPMC | PROC_MWAIT |
                                            PROC_CR8_LOAD | PROC_CR8_STORE | PROC_IO | PROC_MONITOR |
@@ -131,10 +130,9 @@ int vmcs_controls(struct vm *vm)
                                         "unrestricted guests (Intel's since 2010 have them)"};
     static const struct wanted entry = {HV_VMX_CAP_ENTRY, ENTRY_GUEST_64 | ENTRY_LOAD_EFER,
                                         ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT, "EFER at VM entry"};
-    static const struct wanted exit = {HV_VMX_CAP_EXIT, EXIT_HOST_64 | EXIT_SAVE_EFER |
-                                                            EXIT_LOAD_EFER,
-                                       EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT,
-                                       "EFER at VM exit"};
+    static const struct wanted exit = {
+        HV_VMX_CAP_EXIT, EXIT_HOST_64 | EXIT_SAVE_EFER | EXIT_LOAD_EFER,
+        EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT, "EFER at VM exit"};
     int err = controls(vm, &pin, &vm->pin);
 
     if (!err)

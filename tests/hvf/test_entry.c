@@ -87,10 +87,11 @@ static void write_valid(hv_vcpuid_t id)
         write(id, VMX_ES_SELECTOR + 2 * i, 0);
         write(id, VMX_ES_BASE + 2 * i, 0);
         write(id, VMX_ES_LIMIT + 2 * i, 0xffff);
-        write(id, VMX_ES_RIGHTS + 2 * i, i == SEG_CS    ? 0x9b
-                                         : i == SEG_TR  ? 0x8b
-                                         : i == SEG_LDT ? 0x82
-                                                        : 0x93);
+        write(id, VMX_ES_RIGHTS + 2 * i,
+              i == SEG_CS    ? 0x9b
+              : i == SEG_TR  ? 0x8b
+              : i == SEG_LDT ? 0x82
+                             : 0x93);
         if (i < 4)
             write(id, VMX_PDPTE0 + 2 * i, 0);
     }
@@ -104,9 +105,9 @@ static struct bench set_up(void)
     assert_ptr_not_equal(b.ram, MAP_FAILED);
     b.ram[0x1000] = 0xf4;
     assert_int_equal(hv_vm_create(HV_VM_DEFAULT), HV_SUCCESS);
-    assert_int_equal(hv_vm_map(b.ram, 0, RAM_BYTES,
-                               HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC),
-                     HV_SUCCESS);
+    assert_int_equal(
+        hv_vm_map(b.ram, 0, RAM_BYTES, HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC),
+        HV_SUCCESS);
     assert_int_equal(hv_vcpu_create(&b.id, HV_VCPU_DEFAULT), HV_SUCCESS);
     write_valid(b.id);
     return b;
@@ -138,7 +139,10 @@ static void the_state_that_all_start_from_runs_to_its_hlt(void **state)
     tear_down(b);
 }
 
-#define EVENT(vector, type) {VMX_ENTRY_INTERRUPTION, (vector) | (type) | INTERRUPTION_VALID}
+#define EVENT(vector, type)                                                                        \
+    {                                                                                              \
+        VMX_ENTRY_INTERRUPTION, (vector) | (type) | INTERRUPTION_VALID                             \
+    }
 
 static void controls_that_the_processor_lacks_fail_the_entry(void **state)
 {
@@ -180,11 +184,26 @@ static void controls_that_the_processor_lacks_fail_the_entry(void **state)
 }
 
 /* Rights, base, limit and selector of a segment. */
-#define RIGHTS(seg, value) {VMX_ES_RIGHTS + 2 * (seg), value}
-#define BASE(seg, value) {VMX_ES_BASE + 2 * (seg), value}
-#define LIMIT(seg, value) {VMX_ES_LIMIT + 2 * (seg), value}
-#define SELECTOR(seg, value) {VMX_ES_SELECTOR + 2 * (seg), value}
-#define LONG_ENTRY {VMX_ENTRY_CONTROLS, 0x11fb | ENTRY_GUEST_64}
+#define RIGHTS(seg, value)                                                                         \
+    {                                                                                              \
+        VMX_ES_RIGHTS + 2 * (seg), value                                                           \
+    }
+#define BASE(seg, value)                                                                           \
+    {                                                                                              \
+        VMX_ES_BASE + 2 * (seg), value                                                             \
+    }
+#define LIMIT(seg, value)                                                                          \
+    {                                                                                              \
+        VMX_ES_LIMIT + 2 * (seg), value                                                            \
+    }
+#define SELECTOR(seg, value)                                                                       \
+    {                                                                                              \
+        VMX_ES_SELECTOR + 2 * (seg), value                                                         \
+    }
+#define LONG_ENTRY                                                                                 \
+    {                                                                                              \
+        VMX_ENTRY_CONTROLS, 0x11fb | ENTRY_GUEST_64                                                \
+    }
 
 static void expect_refusals(const struct rule *rules, size_t count)
 {
@@ -223,8 +242,7 @@ static void control_registers_that_cannot_be_are_invalid_state(void **state)
         {"IA32_EFER's reserved bits", {{VMX_EFER, 2}}},
         {"IA32_EFER.LMA and IA-32e mode", {{VMX_EFER, 0x400}}},
         {"IA32_EFER.LME and LMA", {{VMX_EFER, 0x100}, {VMX_CR0, 0x80000031}}},
-        {"a PDPTE's reserved bits",
-         {{VMX_PDPTE0, 3}, {VMX_CR0, 0x80000031}, {VMX_CR4, 0x2020}}},
+        {"a PDPTE's reserved bits", {{VMX_PDPTE0, 3}, {VMX_CR0, 0x80000031}, {VMX_CR4, 0x2020}}},
     };
 
     (void)state;

@@ -48,8 +48,7 @@ static void a_framework_that_refuses_is_told_with_what_to_do(void **state)
         {HV_NO_DEVICE, -ENODEV,
          "this Mac has no hypervisor (sysctl kern.hv_support tells): its processor, or the virtual "
          "machine that it is, lacks VMX"},
-        {HV_NO_RESOURCES, -EIO,
-         "Hypervisor.framework creates no virtual machine: HV_NO_RESOURCES"},
+        {HV_NO_RESOURCES, -EIO, "Hypervisor.framework creates no virtual machine: HV_NO_RESOURCES"},
         {0x1234, -EIO, "Hypervisor.framework creates no virtual machine: error 0x1234"},
     };
 
@@ -185,9 +184,9 @@ static void pages_that_the_guest_writes_are_logged_once(void **state)
     uint64_t bitmap[RIG_RAM_BYTES / 4096 / 64];
 
     (void)state;
-    LOAD_LONG(r, 0x89, 0x04, 0x25, 0x00, 0x90, 0, 0, /* mov %eax,0x9000 */
+    LOAD_LONG(r, 0x89, 0x04, 0x25, 0x00, 0x90, 0, 0,    /* mov %eax,0x9000 */
               0xf0, 0xff, 0x04, 0x25, 0x00, 0xb0, 0, 0, /* lock incl 0xb000 */
-              0x89, 0x04, 0x25, 0xfe, 0xcf, 0, 0, /* mov %eax,0xcffe: two pages */
+              0x89, 0x04, 0x25, 0xfe, 0xcf, 0, 0,       /* mov %eax,0xcffe: two pages */
               DONE);
     assert_int_equal(log_of(r)->enable(r->vm, 0, 1), 0);
     rig_run(r, BP_STOP_KICKED);

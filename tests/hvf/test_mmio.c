@@ -69,8 +69,8 @@ static void moves_zero_and_sign_extend(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct bp_x86_gpr gpr = run_one(r, cases[i].code, cases[i].length, UINT64_MAX,
-                                        UINT64_C(0x88776655c4b3a281));
+        struct bp_x86_gpr gpr =
+            run_one(r, cases[i].code, cases[i].length, UINT64_MAX, UINT64_C(0x88776655c4b3a281));
         assert_int_equal(gpr.rax, cases[i].rax);
         assert_int_equal(r->access_count, 1);
         assert_int_equal(r->accesses[0].address, LONG_MMIO);
@@ -88,19 +88,19 @@ static void arithmetic_with_a_device_writes_and_sets_flags(void **state)
         uint64_t rax, answer, written;
         uint32_t flags;
     } cases[] = {
-        {{0x00, 0x07}, 2, true, 0x90, 0x90, 0x20, 0x801},               /* add %al: CF OF */
-        {{0x01, 0x07}, 2, true, 1, 0xffffffff, 0, 0x55},                /* add: CF PF AF ZF */
-        {{0x29, 0x07}, 2, true, 1, 0, 0xffffffff, 0x95},                /* sub: CF PF AF SF */
-        {{0x21, 0x07}, 2, true, 0xf0, 0x3c, 0x30, 0x04},                /* and */
-        {{0x09, 0x07}, 2, true, 0x80000000, 1, 0x80000001, 0x80},       /* or */
-        {{0x31, 0x07}, 2, true, 5, 5, 0, 0x44},                         /* xor */
-        {{0x39, 0x07}, 2, false, 2, 1, 0, 0x95},                        /* cmp %eax,(%rdi) */
-        {{0x85, 0x07}, 2, false, 2, 1, 0, 0x44},                        /* test */
-        {{0xf7, 0x17}, 2, true, 0, 0x0f, 0xfffffff0, 0},                /* not */
-        {{0xf7, 0x1f}, 2, true, 0, 1, 0xffffffff, 0x95},                /* neg */
-        {{0xff, 0x07}, 2, true, 0, 0x7fffffff, 0x80000000, 0x894},      /* inc: OF SF AF PF */
-        {{0xff, 0x0f}, 2, true, 0, 1, 0, 0x44},                         /* dec */
-        {{0xf0, 0x83, 0x0f, 0x10}, 4, true, 0, 1, 0x11, 0x04},          /* lock or $16 */
+        {{0x00, 0x07}, 2, true, 0x90, 0x90, 0x20, 0x801},          /* add %al: CF OF */
+        {{0x01, 0x07}, 2, true, 1, 0xffffffff, 0, 0x55},           /* add: CF PF AF ZF */
+        {{0x29, 0x07}, 2, true, 1, 0, 0xffffffff, 0x95},           /* sub: CF PF AF SF */
+        {{0x21, 0x07}, 2, true, 0xf0, 0x3c, 0x30, 0x04},           /* and */
+        {{0x09, 0x07}, 2, true, 0x80000000, 1, 0x80000001, 0x80},  /* or */
+        {{0x31, 0x07}, 2, true, 5, 5, 0, 0x44},                    /* xor */
+        {{0x39, 0x07}, 2, false, 2, 1, 0, 0x95},                   /* cmp %eax,(%rdi) */
+        {{0x85, 0x07}, 2, false, 2, 1, 0, 0x44},                   /* test */
+        {{0xf7, 0x17}, 2, true, 0, 0x0f, 0xfffffff0, 0},           /* not */
+        {{0xf7, 0x1f}, 2, true, 0, 1, 0xffffffff, 0x95},           /* neg */
+        {{0xff, 0x07}, 2, true, 0, 0x7fffffff, 0x80000000, 0x894}, /* inc: OF SF AF PF */
+        {{0xff, 0x0f}, 2, true, 0, 1, 0, 0x44},                    /* dec */
+        {{0xf0, 0x83, 0x0f, 0x10}, 4, true, 0, 1, 0x11, 0x04},     /* lock or $16 */
     };
     struct rig *r = rig_new(1);
 
@@ -179,11 +179,11 @@ static void strings_move_between_memory_and_a_device(void **state)
     struct rig *r = rig_new(1);
 
     (void)state;
-    LOAD_LONG(r, 0xfc, 0xf3, 0xa4,       /* cld; rep movsb: to the device */
-              0xb9, 2, 0, 0, 0,          /* mov $2,%ecx */
-              0x48, 0x87, 0xf7,          /* xchg %rsi,%rdi */
-              0xf3, 0xa5,                /* rep movsl: from the device */
-              0x48, 0x89, 0xf7, 0xab,    /* mov %rsi,%rdi; stosl */
+    LOAD_LONG(r, 0xfc, 0xf3, 0xa4,          /* cld; rep movsb: to the device */
+              0xb9, 2, 0, 0, 0,             /* mov $2,%ecx */
+              0x48, 0x87, 0xf7,             /* xchg %rsi,%rdi */
+              0xf3, 0xa5,                   /* rep movsl: from the device */
+              0x48, 0x89, 0xf7, 0xab,       /* mov %rsi,%rdi; stosl */
               0x48, 0x8d, 0x77, 0xfc, 0xac, /* lea -4(%rdi),%rsi; lodsb */
               DONE);
     memcpy(r->ram + 0x2000, "abcd", 4);
@@ -193,8 +193,9 @@ static void strings_move_between_memory_and_a_device(void **state)
         rig_expect(r, i, true, true, LONG_MMIO + i, 'a' + i, 1);
     rig_expect(r, 4, true, false, LONG_MMIO + 4, 0x31323334, 4);
     rig_expect(r, 5, true, false, LONG_MMIO + 8, 0x31323335, 4);
-    assert_memory_equal(r->ram + 0x2004, "4321"
-                                         "5321",
+    assert_memory_equal(r->ram + 0x2004,
+                        "4321"
+                        "5321",
                         8);
     assert_int_equal(r->accesses[6].address, LONG_MMIO + 12);
     assert_true(r->accesses[6].write);

@@ -6,8 +6,8 @@
 #include "cpu-kvm/rig.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MSR_LSTAR 0xc0000082u
@@ -33,8 +33,7 @@ static void general_registers_come_back_as_set(void **state)
     assert_memory_equal(&in, &out, sizeof(in));
     in.rflags = 0x8002;
     assert_int_equal(try_set(r, BP_X86_GPR, &in, sizeof(in)), -EINVAL);
-    assert_string_equal(rig_failure(),
-                        "x86.gpr/1: RFLAGS has bits set that no processor has");
+    assert_string_equal(rig_failure(), "x86.gpr/1: RFLAGS has bits set that no processor has");
     rig_free(r);
 }
 
@@ -100,8 +99,7 @@ static void system_registers_that_contradict_are_refused(void **state)
     in = good;
     in.efer = 0x400;
     assert_int_equal(try_set(r, BP_X86_SYS, &in, sizeof(in)), -EINVAL);
-    assert_string_equal(rig_failure(),
-                        "x86.sys/1: EFER.LMA needs EFER.LME, CR0.PG and CR4.PAE");
+    assert_string_equal(rig_failure(), "x86.sys/1: EFER.LMA needs EFER.LME, CR0.PG and CR4.PAE");
     in = good;
     in.cs.attributes = 0xe09b;
     assert_int_equal(try_set(r, BP_X86_SYS, &in, sizeof(in)), -EINVAL);
@@ -190,12 +188,9 @@ static void msrs_come_back_as_set(void **state)
 static void msrs_that_cannot_be_are_named(void **state)
 {
     static const struct bp_x86_msr wrong[] = {
-        {.index = 0xdead, .value = 1},
-        {.index = MSR_LSTAR, .value = UINT64_C(1) << 47},
-        {.index = 0x277, .value = 2},
-        {.index = 0x2ff, .value = 0x1000},
-        {.index = 0x1a0, .value = 2},
-        {.index = 0xc0000080, .value = 2},
+        {.index = 0xdead, .value = 1}, {.index = MSR_LSTAR, .value = UINT64_C(1) << 47},
+        {.index = 0x277, .value = 2},  {.index = 0x2ff, .value = 0x1000},
+        {.index = 0x1a0, .value = 2},  {.index = 0xc0000080, .value = 2},
     };
     struct rig *r = rig_new(1);
     struct bp_x86_msrs *in = calloc(1, sizeof(*in));

@@ -268,7 +268,7 @@ struct cpu {
     uint8_t walking;       /* 0, or WALKING_*: what is being read for the processor itself */
     uint8_t splits;        /* engine.split_lock is held */
     uint8_t reserved;
-    uint64_t access_la; /* of the last slow access */
+    uint64_t access_la;   /* of the last slow access */
     struct event event;   /* raised by the instruction that has just left by longjmp() */
     struct event waiting; /* to be delivered before the next instruction, if has_waiting: state that
                              was put in */

@@ -125,12 +125,11 @@ static int keep_pages(struct memory_slot *s, uint64_t first, uint64_t last, bool
         s->kept = calloc((s->length >> 12) / 64 + 1, sizeof(*s->kept));
     if (!s->kept)
         return -ENOMEM;
-    for (uint64_t page = begin; page <= end; page++) {
+    for (uint64_t page = begin; page <= end; page++)
         if (on)
             s->kept[page / 64] |= UINT64_C(1) << (page & 63);
         else
             s->kept[page / 64] &= ~(UINT64_C(1) << (page & 63));
-    }
     return 0;
 }
 

@@ -46,8 +46,8 @@ static const char *check_injection(struct standin_vcpu *v)
 {
     uint32_t info = (uint32_t)field_get(v, VMX_ENTRY_INTERRUPTION), type = info & INTERRUPTION_TYPE;
     uint32_t vector = info & INTERRUPTION_VECTOR;
-    bool protected = field_get(v, VMX_CR0) & CR0_PE ||
-                     !(field_get(v, VMX_PROC2_CONTROLS) & PROC2_UNRESTRICTED);
+    bool protected =
+        field_get(v, VMX_CR0) & CR0_PE || !(field_get(v, VMX_PROC2_CONTROLS) & PROC2_UNRESTRICTED);
     bool errs = type == INTERRUPTION_EXCEPTION && 0x227d00u >> vector & 1 && vector < 32;
 
     if (!(info & INTERRUPTION_VALID))
@@ -88,7 +88,8 @@ static uint64_t seg_field(struct standin_vcpu *v, uint32_t first, uint32_t seg)
 
 static const char *check_control_registers(struct standin_vcpu *v)
 {
-    uint64_t cr0 = field_get(v, VMX_CR0), cr4 = field_get(v, VMX_CR4), efer = field_get(v, VMX_EFER);
+    uint64_t cr0 = field_get(v, VMX_CR0), cr4 = field_get(v, VMX_CR4),
+             efer = field_get(v, VMX_EFER);
     uint64_t entry = field_get(v, VMX_ENTRY_CONTROLS);
     bool free_pe = field_get(v, VMX_PROC2_CONTROLS) & PROC2_UNRESTRICTED;
     bool long_mode = entry & ENTRY_GUEST_64;

@@ -170,7 +170,8 @@ static uint64_t visible(struct standin_vcpu *v, uint64_t real, uint32_t mask, ui
     return (real & ~owned) | (field_get(v, shadow) & owned);
 }
 
-static void write_cr(struct standin_vcpu *v, uint32_t number, uint64_t value, uint64_t qualification)
+static void write_cr(struct standin_vcpu *v, uint32_t number, uint64_t value,
+                     uint64_t qualification)
 {
     uint32_t mask = number ? VMX_CR4_MASK : VMX_CR0_MASK;
     uint32_t shadow = number ? VMX_CR4_SHADOW : VMX_CR0_SHADOW;
@@ -226,9 +227,9 @@ static void move(struct standin_vcpu *v)
         move_cr(v, &i);
     else if (field_get(v, VMX_PROC_CONTROLS) & PROC_MOV_DR)
         leave_instruction(v, EXIT_DEBUG_REGISTER,
-                          i.opcode & 2 ? (uint64_t)i.op[0].number | (uint64_t)i.op[1].number << 8
-                                       : (uint64_t)i.op[1].number | 0x10 |
-                                             (uint64_t)i.op[0].number << 8);
+                          i.opcode & 2
+                              ? (uint64_t)i.op[0].number | (uint64_t)i.op[1].number << 8
+                              : (uint64_t)i.op[1].number | 0x10 | (uint64_t)i.op[0].number << 8);
 }
 
 /* SMSW stores from CR0 as the guest may see it, here only what neither mask nor engine tells apart

@@ -40,9 +40,9 @@ struct standin_vcpu {
     uint64_t tpr;
     uint32_t native_msrs; /* bits by native_msr() */
     /* While it runs: */
-    uint32_t mnemonic, length; /* of the instruction that may exit */
-    bool resume;               /* it was done here: go on */
-    bool injecting;            /* the event of the VM entry has not been delivered yet */
+    uint32_t mnemonic, length;           /* of the instruction that may exit */
+    bool resume;                         /* it was done here: go on */
+    bool injecting;                      /* the event of the VM entry has not been delivered yet */
     uint32_t vectoring, vectoring_error; /* what is being delivered */
 };
 

@@ -105,8 +105,8 @@ uint64_t *standin_field(struct standin_vcpu *v, uint32_t encoding)
 {
     static const uint8_t last[16] = {
         /* 16, 64, 32 bits, natural: controls, read-only, guest, host */
-        [0x2] = 7,  [0x4] = 0x19, [0x5] = 0,  [0x6] = 8, [0x8] = 0x13,
-        [0x9] = 7,  [0xa] = 0x17, [0xc] = 3,  [0xd] = 5, [0xe] = 0x13,
+        [0x2] = 7, [0x4] = 0x19, [0x5] = 0, [0x6] = 8, [0x8] = 0x13,
+        [0x9] = 7, [0xa] = 0x17, [0xc] = 3, [0xd] = 5, [0xe] = 0x13,
     };
     uint32_t kind = (encoding >> 13 & 3) << 2 | (encoding >> 10 & 3), index = encoding >> 1 & 0x1ff;
     bool known = kind == 5 || last[kind];
@@ -266,9 +266,9 @@ hv_return_t hv_vcpu_invalidate_tlb(hv_vcpuid_t vcpu)
 
 uint32_t native_msr(uint32_t index)
 {
-    static const uint32_t known[] = {0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100,
-                                     0xc0000101, 0xc0000102, 0xc0000103, 0x174,      0x175,
-                                     0x176,      0x10};
+    static const uint32_t known[] = {0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,
+                                     0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103,
+                                     0x174,      0x175,      0x176,      0x10};
 
     for (uint32_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (known[i] == index)
@@ -342,14 +342,13 @@ static void inject(struct standin_vcpu *v)
     v->injecting = (info & INTERRUPTION_VALID) != 0;
     if (!v->injecting)
         return;
-    c->waiting = (struct event){.vector = info & INTERRUPTION_VECTOR,
-                                .has_error = (info & INTERRUPTION_HAS_ERROR) != 0,
-                                .error = (uint32_t)field_get(v, VMX_ENTRY_ERROR_CODE),
-                                .soft = type == INTERRUPTION_SOFTWARE ||
-                                        type == INTERRUPTION_SOFTWARE_EXCEPTION,
-                                .external = type == INTERRUPTION_EXTERNAL ||
-                                            type == INTERRUPTION_NMI,
-                                .cr2 = c->cr2};
+    c->waiting = (struct event){
+        .vector = info & INTERRUPTION_VECTOR,
+        .has_error = (info & INTERRUPTION_HAS_ERROR) != 0,
+        .error = (uint32_t)field_get(v, VMX_ENTRY_ERROR_CODE),
+        .soft = type == INTERRUPTION_SOFTWARE || type == INTERRUPTION_SOFTWARE_EXCEPTION,
+        .external = type == INTERRUPTION_EXTERNAL || type == INTERRUPTION_NMI,
+        .cr2 = c->cr2};
     c->has_waiting = 1;
     v->vectoring = info;
     v->vectoring_error = c->waiting.error;

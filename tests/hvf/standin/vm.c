@@ -149,11 +149,12 @@ uint64_t standin_permissions(uint64_t gpa)
 hv_return_t hv_vm_map(hv_uvaddr_t uva, hv_gpaddr_t gpa, size_t size, hv_memory_flags_t flags)
 {
     struct standin *s = standin();
-    struct bp_mem_slot slot = {.size = sizeof(slot),
-                               .flags = flags & HV_MEMORY_WRITE ? 0 : BP_RAM_READONLY,
-                               .gpa = gpa,
-                               .length = size,
-                               .host = (uint8_t *)(uintptr_t)uva}; /* NOLINT(performance-no-int-to-ptr) */
+    struct bp_mem_slot slot = {
+        .size = sizeof(slot),
+        .flags = flags & HV_MEMORY_WRITE ? 0 : BP_RAM_READONLY,
+        .gpa = gpa,
+        .length = size,
+        .host = (uint8_t *)(uintptr_t)uva}; /* NOLINT(performance-no-int-to-ptr) */
     hv_return_t result = HV_NO_RESOURCES;
 
     if (!is_paged(gpa, size) || ((uintptr_t)uva & 0xfff) || !(flags & HV_MEMORY_READ))
@@ -226,18 +227,18 @@ uint64_t standin_capability(hv_vmx_capability_t capability)
     } caps[] = {
         [HV_VMX_CAP_PINBASED] = {0x16 | PIN_EXTERNAL_INTERRUPT | PIN_NMI, PIN_VIRTUAL_NMI},
         [HV_VMX_CAP_PROCBASED] = {0x04006172 | PROC_SECONDARY | PROC_MSR_BITMAPS,
-                                  PROC_INTERRUPT_WINDOW | PROC_TSC_OFFSET | PROC_HLT |
-                                      PROC_INVLPG | PROC_MWAIT | PROC_RDPMC | PROC_RDTSC |
-                                      PROC_CR3_LOAD | PROC_CR3_STORE | PROC_CR8_LOAD |
-                                      PROC_CR8_STORE | PROC_NMI_WINDOW | PROC_MOV_DR | PROC_IO |
-                                      PROC_MONITOR | PROC_PAUSE},
+                                  PROC_INTERRUPT_WINDOW | PROC_TSC_OFFSET | PROC_HLT | PROC_INVLPG |
+                                      PROC_MWAIT | PROC_RDPMC | PROC_RDTSC | PROC_CR3_LOAD |
+                                      PROC_CR3_STORE | PROC_CR8_LOAD | PROC_CR8_STORE |
+                                      PROC_NMI_WINDOW | PROC_MOV_DR | PROC_IO | PROC_MONITOR |
+                                      PROC_PAUSE},
         [HV_VMX_CAP_PROCBASED2] = {PROC2_EPT | PROC2_VPID, PROC2_RDTSCP | PROC2_WBINVD |
                                                                PROC2_UNRESTRICTED | PROC2_INVPCID},
         [HV_VMX_CAP_ENTRY] = {0x11fb,
                               ENTRY_LOAD_DEBUG | ENTRY_GUEST_64 | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER},
-        [HV_VMX_CAP_EXIT] = {0x36dfb | EXIT_HOST_64,
-                             EXIT_SAVE_DEBUG | EXIT_ACKNOWLEDGE | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
-                                 EXIT_SAVE_EFER | EXIT_LOAD_EFER},
+        [HV_VMX_CAP_EXIT] = {0x36dfb | EXIT_HOST_64, EXIT_SAVE_DEBUG | EXIT_ACKNOWLEDGE |
+                                                         EXIT_SAVE_PAT | EXIT_LOAD_PAT |
+                                                         EXIT_SAVE_EFER | EXIT_LOAD_EFER},
     };
     uint32_t must = caps[capability].must, may = must | caps[capability].may;
 

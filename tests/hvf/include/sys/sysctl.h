@@ -7,8 +7,7 @@
 
 #include <stddef.h>
 
-__attribute__((visibility("default"))) int sysctlbyname(const char *name, void *old,
-                                                        size_t *old_length, void *fresh,
-                                                        size_t length);
+__attribute__((visibility("default"))) int
+sysctlbyname(const char *name, void *old, size_t *old_length, void *fresh, size_t length);
 
 #endif
