@@ -39,6 +39,7 @@ struct tap {
     const struct bp_net_port *port; /* NULL: no adapter */
     void *port_self;
     char name[IFNAMSIZ];  /* the interface's, patterns filled in */
+    unsigned index;       /* the interface's */
     uint32_t queue_count; /* fds */
     uint32_t in_use;      /* of them, by the adapter */
     uint32_t offloads;    /* BP_NET_OFFLOAD_* that the adapter takes */

@@ -197,9 +197,7 @@ static int take_fd(struct tap *t, uint32_t queue, char *text, size_t size)
         return tell(text, size, -ENOTSUP,
                     "fd %d is of a tap with IFF_VNET_HDR; open it without, or set `vnet-hdr = yes`",
                     fd);
-    if (!(request.ifr_flags & IFF_NO_PI))
-        return tell(text, size, -ENOTSUP, "fd %d is of a tap without IFF_NO_PI; open it with that",
-                    fd);
+    /* Whether it has IFF_NO_PI cannot be seen: TUNGETIFF uses that bit for another thing. */
     if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
         return tell(text, size, -errno, "fd %d cannot be made non-blocking: %s", fd,
                     strerror(errno));
@@ -233,6 +231,7 @@ int tap_open(struct tap *t, char *text, size_t text_size)
 {
     int header = (int)TAP_HEADER;
 
+    t->lost = 0;
     for (uint32_t i = 0; i < t->queue_count; i++) {
         int fd = open_queue(t, i, text, text_size);
 
@@ -251,6 +250,7 @@ int tap_open(struct tap *t, char *text, size_t text_size)
                         header, strerror(-err));
         }
     }
+    t->index = if_nametoindex(t->name);
     return 0;
 }
 

@@ -3,7 +3,7 @@
  * net-tap/tap.c - the instance: what the adapter may set, and an interface that goes and comes
  * back. When it goes the link is down, and what the guest sends is lost; a timer looks for an
  * interface of the same name, after 1, 2, 4 ... 30 s. It is not made anew: who removed it may have
- * meant it.
+ * meant it. A tap's fd says that it went; a macvtap's does not, and is asked after once a second.
  */
 #include "net_tap.h"
 
@@ -93,17 +93,25 @@ static void come_up(struct tap *t)
         t->port->link(t->port_self, 1);
 }
 
+static void arm_link(struct tap *t, uint32_t seconds)
+{
+    t->host->timer_set(t->node, TAP_TIMER_LINK, t->host->clock_ns(t->node) + seconds * SECOND_NS);
+}
+
 static void look_for_interface(struct tap *t)
 {
+    if (t->config->macvtap && !t->down && if_nametoindex(t->name) != t->index)
+        t->lost = 1;
     if (t->lost)
         go_down(t);
     else if (t->down)
         come_up(t);
-    if (!t->down || t->config->fd.count)
-        return;
-    t->host->timer_set(t->node, TAP_TIMER_LINK,
-                       t->host->clock_ns(t->node) + t->retry_s * SECOND_NS);
-    t->retry_s = t->retry_s * 2 < RETRY_LAST_S ? t->retry_s * 2 : RETRY_LAST_S;
+    if (t->down && !t->config->fd.count) {
+        arm_link(t, t->retry_s);
+        t->retry_s = t->retry_s * 2 < RETRY_LAST_S ? t->retry_s * 2 : RETRY_LAST_S;
+    } else if (!t->down && t->config->macvtap) {
+        arm_link(t, RETRY_FIRST_S);
+    }
 }
 
 static void tap_timer(void *self, uint32_t id)
@@ -295,6 +303,8 @@ static int tap_start(void *self)
 
     t->running = 1;
     watch_all(t);
+    if (t->config->macvtap && !t->down)
+        arm_link(t, RETRY_FIRST_S);
     return 0;
 }
 
