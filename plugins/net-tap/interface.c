@@ -149,7 +149,8 @@ static int parse_address(const char *text, struct address *out)
     if (inet_pton(out->family, copy, out->data) != 1 || !slash)
         return -EINVAL;
     bits = strtoul(slash + 1, &end, 10);
-    if (slash[1] < '0' || slash[1] > '9' || *end || bits < 1 || bits > 8u * out->len)
+    if (slash[1] < '0' || slash[1] > '9' || *end || bits < 1 ||
+        bits > (out->family == AF_INET ? 32u : 128u))
         return -EINVAL;
     out->bits = (uint32_t)bits;
     return 0;

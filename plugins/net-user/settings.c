@@ -90,7 +90,7 @@ static int settings4(const struct parser *p, const struct user_config *config, S
 
     if (err)
         return err;
-    mask = UINT32_MAX << (32 - bits);
+    mask = ~(UINT32_MAX >> bits);
     c->vnetmask.s_addr = htonl(mask);
     c->vnetwork.s_addr &= htonl(mask);
     err = parse_inside(p, "host", config->host, HOST_DEFAULT, c, &c->vhost);

@@ -138,11 +138,12 @@ static uint16_t ip_checksum(const uint8_t *ip)
 /* A UDP datagram of `len` bytes in all from 10.x.y.2 or .15, whose far end is `to`. */
 static void make_udp(uint8_t *f, uint32_t len, const char *from, const char *to, uint16_t to_port)
 {
+    static const uint8_t head[] = {0x52, 0x54, 0, 0x12, 0x34, 0x56, 8, 0, 0x45};
     uint16_t n = (uint16_t)(len - 14), sum;
 
     memset(f, 0, len);
     memset(f, 0xff, 6);
-    memcpy(f + 6, "\x52\x54\0\x12\x34\x56\x08\0\x45", 9);
+    memcpy(f + 6, head, sizeof(head));
     f[16] = (uint8_t)(n >> 8u);
     f[17] = (uint8_t)n;
     f[22] = 64;
@@ -180,6 +181,7 @@ static void user(void)
 {
     static const struct user_config config = {
         .mtu = 1500, .sockets = 512, .ipv4 = 1, .host_loopback = 1};
+    static const uint8_t gateway[] = {0x52, 0x55, 10, 0, 2, 2};
     static uint8_t data[1514];
     struct bp_buf buf = {data, sizeof(data)};
     struct bp_frame frame = {.size = sizeof(frame), .nbufs = 1, .bufs = &buf};
@@ -188,7 +190,7 @@ static void user(void)
     int fd = udp_socket("127.0.0.1", &number);
 
     make_udp(data, sizeof(data), "10.0.2.15", "10.0.2.2", number);
-    memcpy(data, "\x52\x55\x0a\0\2\2", 6);
+    memcpy(data, gateway, sizeof(gateway));
     send_for_a_while(&m, "net-user, UDP from the guest, 1514 bytes", &frame, 0);
     close(fd);
 }
