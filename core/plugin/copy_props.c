@@ -31,6 +31,7 @@ static const struct {
     [BP_PROP_REF] = {"REF", sizeof(void *)},
     [BP_PROP_ADDRESS] = {"ADDRESS", sizeof(void *)},
     [BP_PROP_RANGE] = {"RANGE", sizeof(struct bp_range)},
+    [BP_PROP_PCI] = {"PCI", sizeof(uint32_t)},
 };
 #define TYPES ((uint32_t)(sizeof(types) / sizeof(types[0])))
 

@@ -19,7 +19,7 @@ static const char *const type_names[] = {
     [BP_PROP_BOOL] = "yes/no", [BP_PROP_UINT] = "number", [BP_PROP_SIZE] = "size",
     [BP_PROP_STRING] = "text", [BP_PROP_PATH] = "path",   [BP_PROP_ENUM] = "choice",
     [BP_PROP_MAC] = "mac",     [BP_PROP_REF] = "section", [BP_PROP_ADDRESS] = "address",
-    [BP_PROP_RANGE] = "range",
+    [BP_PROP_RANGE] = "range", [BP_PROP_PCI] = "pci",
 };
 
 /* The same for programs: the ABI's names. */
@@ -27,7 +27,7 @@ static const char *const type_ids[] = {
     [BP_PROP_BOOL] = "bool",     [BP_PROP_UINT] = "uint", [BP_PROP_SIZE] = "size",
     [BP_PROP_STRING] = "string", [BP_PROP_PATH] = "path", [BP_PROP_ENUM] = "enum",
     [BP_PROP_MAC] = "mac",       [BP_PROP_REF] = "ref",   [BP_PROP_ADDRESS] = "address",
-    [BP_PROP_RANGE] = "range",
+    [BP_PROP_RANGE] = "range",   [BP_PROP_PCI] = "pci",
 };
 
 static const char *const claim_names[] = {

@@ -81,7 +81,7 @@ REFUSES(bad_98_null_create_is_refused, "create-null", EINVAL, ": model 'model': 
 REFUSES(bad_98_malformed_key_is_refused, "key-odd", EINVAL, ": model 'model': a property: its name 'Bad Key' is malformed; expected 1 to 64 of a-z, 0-9 and '-'")
 REFUSES(bad_98_key_of_the_machine_file_itself_is_refused, "key-own", EINVAL, ": model 'model': property 'model': this key is the machine file's own; choose another name")
 REFUSES(bad_98_duplicate_key_is_refused, "key-twice", EINVAL, ": model 'model': property 'key': it is there twice; remove one")
-REFUSES(bad_98_unknown_property_type_is_refused, "type-unknown", EINVAL, ": model 'model': property 'key': its type 11 is unknown; this host knows 1 to 10: use BP_PROP_*, or a newer Backplane")
+REFUSES(bad_98_unknown_property_type_is_refused, "type-unknown", EINVAL, ": model 'model': property 'key': its type 12 is unknown; this host knows 1 to 11: use BP_PROP_*, or a newer Backplane")
 REFUSES(bad_98_null_help_is_refused, "help-null", EINVAL, ": model 'model': property 'key': its help is NULL; expected a string")
 REFUSES(bad_98_needs_of_a_number_is_refused, "needs-number", EINVAL, ": model 'model': property 'key': it has `needs`, but is UINT; only REF may")
 REFUSES(bad_98_malformed_interface_id_is_refused, "needs-odd", EINVAL, ": model 'model': property 'key': its needs 'chardev' is no interface id such as bp.char/1")
