@@ -184,7 +184,7 @@ static void bad_94_places_that_cannot_be_had(void **state)
             "guest looks for the others; give that to a section, or choose function 0\n");
     refuses(LONE("a", "5.0") LONE("b", "5"),
             "[b] pci = 5 (PCI function 5.0) is taken by [a] pci = 5.0 (PCI function 5.0, "
-            "test.ini:11)\n");
+            "test.ini:10)\n");
 }
 
 int main(void)
