@@ -204,12 +204,12 @@ static void check_bar(struct world *w, uint32_t bar)
     const uint8_t *config = w->f->config.config;
     const struct pci_bar *b = &w->f->bars[bar];
     uint16_t command = bp_le16(config + PCI_COMMAND);
-    uint32_t low = bp_le32(config + PCI_BAR + 4 * bar);
+    uint32_t low = bp_le32(config + PCI_BAR + 4ull * bar);
     bool decoded = command & (b->space == BP_SPACE_PIO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
     uint64_t base = low & ~(b->length - 1);
 
     if (b->flags & BP_PCI_BAR_64)
-        base |= (uint64_t)bp_le32(config + PCI_BAR + 4 * bar + 4) << 32;
+        base |= (uint64_t)bp_le32(config + PCI_BAR + 4ull * bar + 4) << 32;
     REQUIRE(!(low & (b->length - 1) & ~15u));
     REQUIRE(decoded || b->base == BP_UNMAPPED);
     REQUIRE(b->base == BP_UNMAPPED || b->base == base);
