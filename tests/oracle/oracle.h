@@ -189,6 +189,9 @@ struct undefined {
     bool memory;       /* after a fault, or as the destination */
     bool approximate;  /* RCPPS and its kind: relative error up to 1.5 * 2^-12 */
     bool x87_last_bit; /* transcendental: the last places may differ */
+    bool mxcsr;        /* its flags */
+    bool mxcsr_mask;   /* bit 17 of MXCSR_MASK in memory: misaligned SSE */
+    uint8_t nan_bits;  /* elements of so many bits: any NaN is as good as another */
 };
 
 /* What is undefined after `d` has been done on `in`. */
@@ -197,6 +200,15 @@ void undefined_after(const struct decoded *d, const struct state *in, struct und
 void undefined_fault(const struct decoded *d, struct undefined *u);
 /* Whatever the operands are: the flags that are undefined in some case. */
 uint32_t undefined_flags_ever(const struct decoded *d);
+
+/* ---- what AMD's processors do in another way: vendor.c --------------------------------------- */
+
+bool vendor_is_amd(void);
+/* Whether a case with this instruction, the last that was run, says nothing. */
+bool vendor_skips(const struct decoded *d, const struct outcome *native,
+                  const struct outcome *engine);
+/* Adds what may differ after it was done, or has faulted. */
+void vendor_leaves_open(const struct decoded *d, bool faulted, struct undefined *u);
 
 /* ---- comparing: compare.c ------------------------------------------------------------------- */
 
