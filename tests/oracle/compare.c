@@ -37,12 +37,10 @@ static bool differ(struct text *text, const char *name, uint64_t native, uint64_
 
 /* ---- what may differ ------------------------------------------------------------------------ */
 
-/* True: the case says nothing, on this host. */
-static bool gather_undefined(const struct forms *f, const struct test *t,
+static void gather_undefined(const struct forms *f, const struct test *t,
                              const struct outcome *native, const struct outcome *engine,
                              struct undefined *u)
 {
-    bool amd = vendor_is_amd(), skips = false;
     uint32_t at = 0, flags = 0;
     uint64_t start = CODE_AT + t->at;
     /* Otherwise a branch has left it somewhere. */
@@ -54,18 +52,14 @@ static bool gather_undefined(const struct forms *f, const struct test *t,
         struct undefined one = {0};
         if (!forms_decode(f, t->code + at, t->bytes - at, &d))
             break;
-        skips |= amd && vendor_skips(&d, native, engine);
+        if (f->amd)
+            makers_part(&d, native, engine, u);
         if (native->vector != 3 && native->s.rip == start + at) {
             undefined_fault(&d, u); /* else all is as before it */
-            if (amd)
-                vendor_leaves_open(&d, true, u);
-            flags |= u->flags;
             break;
         }
         at += d.insn.length;
         undefined_after(&d, &t->in, &one);
-        if (amd)
-            vendor_leaves_open(&d, false, u);
         if (t->count > 1)
             one.flags = undefined_flags_ever(&d);
         /* In a straight line later instructions may define them again. */
@@ -80,9 +74,11 @@ static bool gather_undefined(const struct forms *f, const struct test *t,
         u->memory |= one.memory;
         u->approximate |= one.approximate;
         u->x87_last_bit |= one.x87_last_bit;
+        u->nan_bytes |= one.nan_bytes;
+        /* What others make of one NaN or another cannot be followed. */
+        u->everything |= one.nan_bytes && t->count > 1;
     }
-    u->flags = flags;
-    return skips;
+    u->flags |= flags;
 }
 
 /* A process sees less of the error code than the processor gave: for the kernel's half Linux always
@@ -117,21 +113,20 @@ static bool differ_end(const struct outcome *a, const struct outcome *b, const s
     return any;
 }
 
-static bool both_nan(uint64_t v, uint64_t w, uint32_t bits)
+/* True if the two values differ in floats of `bytes` bytes that are NaN on both sides, and in
+ * nothing else. */
+static bool differ_in_nans(uint64_t v, uint64_t w, uint32_t bytes)
 {
-    uint64_t inf = bits == 64 ? 0x7ff0000000000000 : 0x7f800000,
-             mask = bits == 64 ? UINT64_MAX >> 1 : 0x7fffffff;
-    bool nan = true;
+    uint64_t lane = bytes == 8 ? UINT64_MAX : UINT32_MAX;
+    uint64_t infinity = bytes == 8 ? 0x7ff0000000000000u : 0x7f800000u;
 
-    for (uint32_t at = 0; at < 64; at += bits) {
-        uint64_t x = v >> at, y = w >> at;
-        if (bits == 32) {
-            x = (uint32_t)x;
-            y = (uint32_t)y;
-        }
-        nan &= x == y || ((x & mask) > inf && (y & mask) > inf);
+    for (uint32_t i = 0; bytes && i < 8 / bytes; i++) {
+        uint64_t x = v >> (8 * bytes * i) & lane, y = w >> (8 * bytes * i) & lane;
+
+        if (x != y && ((x & lane >> 1) <= infinity || (y & lane >> 1) <= infinity))
+            return false;
     }
-    return nan;
+    return bytes != 0;
 }
 
 static bool differ_xmm(const struct outcome *a, const struct outcome *b, const struct undefined *u,
@@ -152,7 +147,7 @@ static bool differ_xmm(const struct outcome *a, const struct outcome *b, const s
             memcpy(&w, y, 8);
             memcpy(p, x, 8);
             memcpy(q, y, 8);
-            if (u->nan_bits && both_nan(v, w, u->nan_bits))
+            if (u->nan_bytes && differ_in_nans(v, w, u->nan_bytes))
                 continue;
             if (u->approximate && v != w) {
                 bool near = true;
@@ -199,10 +194,9 @@ static bool differ_x87(const struct outcome *a, const struct outcome *b, const s
     return any;
 }
 
-static bool differ_memory(const struct outcome *a, const struct outcome *b, bool mxcsr_mask,
-                          struct text *text)
+static bool differ_memory(const struct outcome *a, const struct outcome *b, struct text *text)
 {
-    uint32_t shown = 0, masks = 0;
+    uint32_t shown = 0;
 
     if (memcmp(a->memory, b->memory, WRITABLE_BYTES) == 0)
         return false;
@@ -211,12 +205,19 @@ static bool differ_memory(const struct outcome *a, const struct outcome *b, bool
         char name[16];
         memcpy(&x, a->memory + i, 8);
         memcpy(&y, b->memory + i, 8);
-        if (mxcsr_mask && (x ^ y) == UINT64_C(1) << 49 && !masks++)
-            continue;
         (void)snprintf(name, sizeof(name), "[%x]", DATA_AT + i);
         shown += differ(text, name, x, y);
     }
-    return shown || !masks;
+    return true;
+}
+
+bool outcomes_comparable(const struct forms *f, const struct test *t, const struct outcome *native,
+                         const struct outcome *engine)
+{
+    struct undefined u;
+
+    gather_undefined(f, t, native, engine, &u);
+    return !u.everything;
 }
 
 bool outcomes_equal(const struct forms *f, const struct test *t, const struct outcome *native,
@@ -227,10 +228,11 @@ bool outcomes_equal(const struct forms *f, const struct test *t, const struct ou
     uint32_t mxcsr[2];
     bool any;
 
-    if (gather_undefined(f, t, native, engine, &u) && !strict)
-        return true;
+    gather_undefined(f, t, native, engine, &u);
     if (strict)
         u = (struct undefined){0};
+    if (u.everything)
+        return true;
     any = differ_end(native, engine, &u, text);
     for (uint32_t i = 0; i < 16; i++)
         if (!(u.gpr >> i & 1))
@@ -243,12 +245,11 @@ bool outcomes_equal(const struct forms *f, const struct test *t, const struct ou
      * or underflowed unmasked was exact. */
     if (native->vector == 19 && mxcsr[0] & 0x18 && !strict)
         mxcsr[1] = (mxcsr[1] & ~0x20u) | (mxcsr[0] & 0x20);
-    if (!u.mxcsr)
-        any |= differ(text, "mxcsr", mxcsr[0], mxcsr[1]);
+    any |= differ(text, "mxcsr", mxcsr[0] & ~u.mxcsr, mxcsr[1] & ~u.mxcsr);
     any |= differ_xmm(native, engine, &u, text);
     any |= differ_x87(native, engine, &u, text);
     if (!u.memory)
-        any |= differ_memory(native, engine, u.mxcsr_mask, text);
+        any |= differ_memory(native, engine, text);
     return !any;
 }
 
