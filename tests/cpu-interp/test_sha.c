@@ -93,7 +93,8 @@ static uint32_t pad(uint8_t blocks[128], const char *message)
 
     assert_in_range(length, 0, 119);
     memset(blocks, 0, 128);
-    memcpy(blocks, message, length);
+    for (size_t i = 0; i < length; i++)
+        blocks[i] = (uint8_t)message[i];
     blocks[length] = 0x80;
     blocks[64 * count - 2] = (uint8_t)(length >> 5);
     blocks[64 * count - 1] = (uint8_t)(length << 3);
