@@ -154,6 +154,8 @@ static const struct shape others[] = {
     {0xfe, 0, 0, 0, true, false}, {0xff, 0, 0, 0, false, true}, /* INC */
     {0xfe, 1, 0, 0, true, false}, {0xff, 1, 0, 0, false, true}, /* DEC */
     {0xaf, 2, 0, 1, false, true}, {0x69, 2, 1, 0, false, true}, /* IMUL */
+    {0xb6, 2, 0, 1, false, true}, {0xb7, 2, 0, 1, false, true}, /* MOVZX */
+    {0xbe, 2, 0, 1, false, true}, {0xbf, 2, 0, 1, false, true}, /* MOVSX */
     {0xc1, 4, 8, 0, false, true}, {0xc1, 5, 8, 0, false, true}, /* SHL, SHR */
     {0xc1, 7, 8, 0, false, true}, {0xd3, 4, 0, 0, false, true}, /* SAR; SHL by CL */
     {0xc0, 4, 8, 0, true, false}, {0xd3, 7, 0, 0, false, true},
