@@ -431,7 +431,8 @@ int machine_boot(struct bp_machine *m, uint32_t kind)
     }
     const struct pci_window mmio32 = {MMIO32_GPA, MMIO32_GPA + MMIO32_BYTES};
     const struct pci_window mmio64 = {mmio64_gpa(m), mmio64_gpa(m) + MMIO64_BYTES};
-    machine_pci_boot(m, &mmio32, &mmio64);
+    if (!m->rom) /* else that is the firmware's work, too */
+        machine_pci_boot(m, &mmio32, &mmio64);
     int err = e820_from_ram(&m->e820, &m->ram);
     if (!err && m->pci) /* Linux uses ECAM only where the memory map agrees */
         err = e820_set(&m->e820, ECAM_GPA, ECAM_BUSES * PCI_ECAM_BUS_BYTES, E820_RESERVED);
