@@ -75,6 +75,7 @@ struct bp_machine {
 
     struct ram ram;
     bool has_ram;
+    uint8_t *rom; /* firmware's, or NULL; the bus unmaps it */
     struct e820 e820;
     struct clock clock;
     struct loop *loop;         /* of devices and backends: stands while the machine is paused */

@@ -109,6 +109,7 @@ static void boot_options_set_boot_keys(void **state)
     sets("run f --kernel k --initrd i --cmdline a~b=c",
          "--kernel: boot.kernel = k\n--initrd: boot.initrd = i\n--cmdline: boot.cmdline = a b=c\n");
     sets("run f --append console=ttyS0", "--cmdline: boot.cmdline = console=ttyS0\n");
+    sets("run f --bios r", "--firmware: boot.firmware = r\n");
     sets("run f --binary b --address 0x1000 --entry 0x1004 --mode 64",
          "--binary: boot.binary = b\n--address: boot.address = 0x1000\n"
          "--entry: boot.entry = 0x1004\n--mode: boot.mode = 64\n");
