@@ -153,6 +153,8 @@ void machine_set_state(struct bp_machine *m, uint32_t state);
  * ---------------------------------------------------------------------- */
 
 extern const struct bp_memory machine_memory;
+/* Translated code in [gpa, gpa + len) is out of date. [any] */
+void machine_code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len);
 
 /* ---- doorbells.c: "bp.doorbell/1"
  * -------------------------------------------------------------------- */

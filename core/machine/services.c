@@ -350,7 +350,7 @@ static int host_dma_read(struct bp_node *node, uint64_t gpa, void *to, uint64_t 
     return ram_read(&node->machine->ram, gpa, to, len);
 }
 
-static void code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len)
+void machine_code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len)
 {
     if (m->vm && len)
         m->cpu_model->cpu.code_changed(m->vm, gpa, len);
@@ -361,7 +361,7 @@ static int host_dma_write(struct bp_node *node, uint64_t gpa, const void *from, 
     int err = ram_write(&node->machine->ram, gpa, from, len);
 
     if (!err)
-        code_changed(node->machine, gpa, len);
+        machine_code_changed(node->machine, gpa, len);
     return err;
 }
 
@@ -379,7 +379,7 @@ static void host_dma_unmap(struct bp_node *node, void *ptr, uint64_t written)
     if (!written || ram_gpa(&m->ram, ptr, &gpa))
         return;
     ram_mark_dirty(&m->ram, gpa, written);
-    code_changed(m, gpa, written);
+    machine_code_changed(m, gpa, written);
 }
 
 /* ---- the loop

@@ -69,12 +69,13 @@ void virtio_run(struct virtio *v, uint32_t n)
     struct queue *q = &v->queues[n];
     struct chain c;
 
+    v->work = 0;
     for (uint32_t done = 0; virtio_live(v, n); done++) {
         struct queue_mark mark = queue_mark(q);
         int64_t written;
         int got;
 
-        if (done == VIRTIO_BUDGET) {
+        if (done + v->work >= VIRTIO_BUDGET) {
             virtio_later(v, n);
             break;
         }

@@ -125,6 +125,8 @@ struct virtio {
     uint32_t generation;                   /* of the configuration */
     uint32_t pending;                      /* queues that wait for VIRTIO_TIMER_WORK, bits */
     uint32_t queue_count, config_bytes;
+    uint32_t work; /* a device adds what a chain cost beyond one chain's share of the budget */
+    uint32_t work_reserved;
     uint16_t queue_select;
     uint16_t config_vector;
     uint8_t status, isr;
