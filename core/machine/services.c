@@ -349,15 +349,14 @@ static void host_msi_send(struct bp_node *node, uint64_t address, uint32_t data)
 /* ---- guest memory
  * ------------------------------------------------------------------------------------- */
 
-/* A device whose PCI functions are no bus masters reaches no memory. */
-static bool is_gated(const struct bp_node *node)
+bool machine_is_gated(const struct bp_node *node)
 {
     return __atomic_load_n(&node->no_master, __ATOMIC_ACQUIRE);
 }
 
 static int host_dma_read(struct bp_node *node, uint64_t gpa, void *to, uint64_t len)
 {
-    if (is_gated(node))
+    if (machine_is_gated(node))
         return -EFAULT;
     return ram_read(&node->machine->ram, gpa, to, len);
 }
@@ -370,7 +369,7 @@ void machine_code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len)
 
 static int host_dma_write(struct bp_node *node, uint64_t gpa, const void *from, uint64_t len)
 {
-    if (is_gated(node))
+    if (machine_is_gated(node))
         return -EFAULT;
     int err = ram_write(&node->machine->ram, gpa, from, len);
 
@@ -382,7 +381,7 @@ static int host_dma_write(struct bp_node *node, uint64_t gpa, const void *from, 
 static void *host_dma_map(struct bp_node *node, uint64_t gpa, uint64_t *len, uint32_t dir)
 {
     (void)dir;
-    return *len && !is_gated(node) ? ram_map(&node->machine->ram, gpa, len) : NULL;
+    return *len && !machine_is_gated(node) ? ram_map(&node->machine->ram, gpa, len) : NULL;
 }
 
 static void host_dma_unmap(struct bp_node *node, void *ptr, uint64_t written)

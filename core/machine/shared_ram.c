@@ -32,7 +32,7 @@ static int memory_range(struct bp_node *node, uint32_t index, struct bp_memory_r
 static int memory_discard(struct bp_node *node, uint64_t gpa, uint64_t length)
 {
     struct bp_machine *m = node->machine;
-    int err = ram_discard(&m->ram, gpa, length);
+    int err = machine_is_gated(node) ? -EFAULT : ram_discard(&m->ram, gpa, length);
 
     if (!err)
         machine_code_changed(m, gpa, length);

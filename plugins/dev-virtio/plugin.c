@@ -180,6 +180,7 @@ static const struct bp_prop rng_props[] = {
         .props = id_##_props,                                                                      \
         .prop_stride = sizeof(struct bp_prop),                                                     \
         .config_size = sizeof(struct id_##_config),                                                \
+        .flags = BP_MODEL_THREAD,                                                                  \
         .instance = &(ops_),                                                                       \
     }
 

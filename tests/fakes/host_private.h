@@ -76,7 +76,7 @@ struct fake_host {
     uint64_t timers[TIMERS_MAX]; /* UINT64_MAX: not armed */
     uint64_t now_ns, utc_ns;
     uint8_t *ram;
-    void *maps[16]; /* of dma_map(), until dma_unmap() */
+    void *maps[1024]; /* of dma_map(), until dma_unmap() */
 
     struct fake_pci *pci; /* pci.c's */
     bool masters_off;     /* dma_*() find no memory */

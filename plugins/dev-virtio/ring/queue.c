@@ -37,14 +37,20 @@ static int check_area(const struct queue *q, uint64_t gpa, uint64_t len, uint64_
 
 int queue_check(const struct queue *q)
 {
-    uint64_t size = q->size;
-
     if (!q->size || q->size > q->max_size || (!q->packed && (q->size & (q->size - 1))))
         return -EINVAL;
     if (q->in_flight > q->size ||
         (q->packed && (q->next_avail >= q->size || q->next_used >= q->size)) || q->avail_wrap > 1 ||
         q->used_wrap > 1 || (!q->packed && (uint16_t)(q->next_avail - q->next_used) > q->size))
         return -EINVAL;
+    return 0;
+}
+
+/* Are the areas of the queue where they can be? */
+static int check_areas(const struct queue *q)
+{
+    uint64_t size = q->size;
+
     if (q->packed)
         return check_area(q, q->desc, DESC_BYTES * size, 16) || check_area(q, q->driver, 4, 4) ||
                        check_area(q, q->device, 4, 4)
@@ -66,7 +72,7 @@ int queue_enable(struct queue *q, uint64_t features)
     q->avail_wrap = q->used_wrap = 1;
     q->unsignalled = q->staged_count = 0;
     q->resetting = 0;
-    if (queue_check(q)) {
+    if (queue_check(q) || check_areas(q)) {
         q->error = "a queue was enabled whose size is none of its sizes, or whose rings are not "
                    "aligned or not in RAM";
         return -EINVAL;
