@@ -2,7 +2,7 @@
  *
  * dev-virtio/test_net.c - the network device between a driver and a network, both the test's.
  */
-#include "fakes/net.h"
+#include "fake_net.h"
 #include "rig.h"
 
 #include "net/net.h"
