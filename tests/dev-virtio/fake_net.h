@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * dev-virtio/fake_net.h - a network under the test's control: it keeps what is sent, takes as much as it is
- * told, and gives frames.
+ * dev-virtio/fake_net.h - a network under the test's control: it keeps what is sent, takes as much
+ * as it is told, and gives frames.
  */
 #ifndef FAKE_NET_H
 #define FAKE_NET_H

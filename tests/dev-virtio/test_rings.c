@@ -203,6 +203,31 @@ static void state_moves_in_the_middle_of_a_lap(void **state)
     rig_free(to);
 }
 
+/* With doorbells the vCPU that notifies does no work: the loop does. */
+static void a_doorbell_is_answered_by_the_loop(void **state)
+{
+    const struct rig_kind *kind = *state;
+    struct rig *r;
+
+    fake_offer_doorbells(true);
+    config = (struct rng_config){.period = 1000};
+    r = rig_new("rng", &config, kind);
+    fake_offer_doorbells(false);
+    rig_start(r, 0, 1);
+    rig_add(r, 0, &one, 1);
+    rig_notify(r, 0);
+    assert_false(rig_used(r, 0, NULL, NULL));
+    assert_int_equal(fake_poll(r->host, 1000), 1);
+    assert_true(rig_used(r, 0, NULL, NULL));
+    assert_true(rig_interrupted(r, 0));
+    rig_set_status(r, 0); /* one that was rung before a reset finds nothing */
+    rig_notify(r, 0);
+    rig_start(r, 0, 1);
+    fake_poll(r->host, 1000);
+    assert_false(rig_used(r, 0, NULL, NULL));
+    rig_free(r);
+}
+
 /* ---- what a guest should not do: rings ---- */
 
 static void broken_by(struct rig *r, const char *why)
@@ -606,6 +631,7 @@ static const struct CMUnitTest tests[] = {
     RIG_EACH(a_queue_is_reset_alone_and_works_again, setup, teardown),
     RIG_EACH(state_moves_in_the_middle_of_a_lap, setup, teardown),
     RIG_EACH(a_rate_is_kept, NULL, NULL),
+    RIG_EACH(a_doorbell_is_answered_by_the_loop, NULL, NULL),
     RIG_EACH(status_bits_are_cleared_by_reset_alone, setup, teardown),
     RIG_EACH(bad_29_self_loop, setup, teardown),
     RIG_EACH(bad_30_chain_longer_than_the_queue, setup, teardown),

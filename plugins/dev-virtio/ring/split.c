@@ -44,7 +44,8 @@ int split_pop(struct queue *q, struct chain *out)
     if (count <= 0)
         return count;
     /* The acquire of idx orders this read after it. */
-    if (ring_load16(q, q->driver + RING_ENTRIES + 2u * (q->next_avail & (q->size - 1u)), &head))
+    if (ring_load16(q, q->driver + RING_ENTRIES + 2u * (uint64_t)(q->next_avail & (q->size - 1u)),
+                    &head))
         return no_ram(q);
     err = chain_from_split(q, head, out);
     if (err)
