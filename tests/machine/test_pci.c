@@ -19,7 +19,7 @@
 #define CONFIG_READ(address, n)                                                                    \
     {LOAD, 0, address}, {OUT, 4, 0xcf8}, {IN, 4, 0xcfc},                                           \
     {                                                                                              \
-        WRITE, 4, RESULTS + 4 * (n)                                                                \
+        WRITE, 4, RESULTS + 4ull * (n)                                                             \
     }
 #define CONFIG_WRITE(address, value)                                                               \
     {LOAD, 0, address}, {OUT, 4, 0xcf8}, {LOAD, 0, value},                                         \
@@ -29,7 +29,7 @@
 #define MEMORY_READ(address, n)                                                                    \
     {READ, 4, address},                                                                            \
     {                                                                                              \
-        WRITE, 4, RESULTS + 4 * (n)                                                                \
+        WRITE, 4, RESULTS + 4ull * (n)                                                             \
     }
 #define MEMORY_WRITE(address, value)                                                               \
     {LOAD, 0, value},                                                                              \
@@ -39,7 +39,7 @@
 #define PORT_READ(port, n)                                                                         \
     {IN, 4, port},                                                                                 \
     {                                                                                              \
-        WRITE, 4, RESULTS + 4 * (n)                                                                \
+        WRITE, 4, RESULTS + 4ull * (n)                                                             \
     }
 #define END                                                                                        \
     {LOAD, 0, 1}, {WRITE, 4, DONE}, {HLT, 0, 0},                                                   \
