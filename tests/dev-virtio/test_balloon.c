@@ -13,7 +13,7 @@
 
 #define STATS BIT(1)
 #define REPORTING BIT(5)
-#define PAGE_AT(i) (0xa0000u + 4096u * (i))
+#define PAGE_AT(i) (0xa0000u + UINT64_C(4096) * (i))
 
 static struct balloon_config config;
 
@@ -59,7 +59,7 @@ static void pages_that_are_handed_over_are_discarded(void **state)
     struct rig *r = *state;
 
     rig_start(r, 0, 2);
-    memset(rig_ram(r, PAGE_AT(0)), 0xaa, 8 * 4096);
+    memset(rig_ram(r, PAGE_AT(0)), 0xaa, 8 * (size_t)4096);
     inflate(r, pages, 5, 20);
     for (uint32_t i = 0; i < 8; i++)
         assert_int_equal(is_zero(r, PAGE_AT(i)), i != 2 && i != 4 && i != 7);
@@ -79,7 +79,7 @@ static void the_target_is_told(void **state)
     assert_true(rig_config_interrupted(r));
     assert_int_equal(rig_config(r, 0, 4), 256);
     rig_set_config(r, 4, 200, 4);
-    assert_int_equal(b->actual(fake_self(r->host)), 200 * 4096);
+    assert_int_equal(b->actual(fake_self(r->host)), 200 * UINT64_C(4096));
 }
 
 static void statistics_are_asked_for(void **state)
@@ -91,14 +91,14 @@ static void statistics_are_asked_for(void **state)
     rig_start(r, STATS, 3);
     for (uint32_t round = 1; round < 4; round++) {
         bp_put_le16(rig_ram(r, RIG_DATA), 4);
-        bp_put_le64(rig_ram(r, RIG_DATA + 2), 1000 * round);
+        bp_put_le64(rig_ram(r, RIG_DATA + 2), UINT64_C(1000) * round);
         bp_put_le16(rig_ram(r, RIG_DATA + 10), 500); /* of a later revision */
         rig_add(r, 2, &b, 1);
         rig_notify(r, 2);
         assert_false(rig_used(r, 2, NULL, NULL));
         interface(r)->stats(fake_self(r->host), &stats);
         assert_int_equal(stats.updates, round);
-        assert_int_equal(stats.free_memory, 1000 * round);
+        assert_int_equal(stats.free_memory, UINT64_C(1000) * round);
         assert_true(stats.total_memory == BP_BALLOON_UNKNOWN);
         fake_advance_ns(r->host, 2000000000);
         assert_true(rig_used(r, 2, NULL, NULL));
@@ -112,7 +112,7 @@ static void pages_that_are_reported_are_discarded(void **state)
     const struct rig_buffer b[] = {{PAGE_AT(0), 8192, 1}, {PAGE_AT(4) + 1, 8192, 1}};
 
     rig_start(r, STATS | REPORTING, 4);
-    memset(rig_ram(r, PAGE_AT(0)), 0xaa, 8 * 4096);
+    memset(rig_ram(r, PAGE_AT(0)), 0xaa, 8 * (size_t)4096);
     rig_do(r, 3, b, 2);
     for (uint32_t i = 0; i < 8; i++) /* of the second, what is whole pages */
         assert_int_equal(is_zero(r, PAGE_AT(i)), i < 2 || i == 5);

@@ -59,7 +59,7 @@ static void give_input_buffer(struct rig *r, uint32_t queue, uint32_t i, uint32_
 static void output_and_input_of_one_port(void **state)
 {
     struct rig *r = *state;
-    uint32_t len;
+    uint32_t len = 0;
 
     rig_start(r, 0, 2);
     say(r, 1, "hello");
@@ -197,7 +197,7 @@ static void expect_message(struct rig *r, uint32_t i, uint32_t id, uint32_t even
                            const char *name)
 {
     const uint8_t *m = rig_ram(r, CONTROL_BUFFER(i));
-    uint32_t len;
+    uint32_t len = 0;
 
     assert_true(rig_used(r, CONSOLE_CONTROL_RX, NULL, &len));
     assert_int_equal(bp_le32(m), id);

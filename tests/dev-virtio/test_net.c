@@ -94,7 +94,7 @@ static void give_buffer(struct rig *r, uint32_t len)
 static void works(struct rig *r)
 {
     uint8_t frame[200];
-    uint32_t len;
+    uint32_t len = 0;
 
     clear_header(r);
     fill(rig_ram(r, FRAME), 100);
@@ -259,7 +259,7 @@ static int is_sound(const uint8_t *f, uint32_t len)
 static void a_checksum_is_filled_in(void **state)
 {
     struct rig *r = *state;
-    uint32_t len;
+    uint32_t len = 0;
 
     rig_start(r, BIT(VIRTIO_NET_F_CSUM), 2);
     len = make_tcp(r, 333, 0);
@@ -304,7 +304,7 @@ static void a_backend_that_can_is_given_it_whole(void **state)
 {
     struct rig *r = *state;
     const struct bp_frame *f;
-    uint32_t len;
+    uint32_t len = 0;
 
     rig_start(r,
               BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_GUEST_CSUM) |
@@ -485,6 +485,12 @@ static void every_pair_of_queues_works(void **state)
         assert_true(rig_used(r, 2 * p, NULL, NULL));
         assert_true(rig_interrupted(r, 2 * p));
     }
+    { /* the fourth pair is not in use: nothing reaches the network */
+        const struct rig_buffer tx[] = {{RIG_DATA, 12, 0}, {FRAME, 60, 0}};
+
+        rig_do(r, 7, tx, 2);
+        assert_int_equal(wire->count, 3);
+    }
     rig_free(r);
     fake_net_free(wire);
 }
@@ -532,7 +538,7 @@ static void bad_51_transmit_shorter_than_its_header(void **state)
 static void bad_51_segments_that_cannot_be(void **state)
 {
     struct rig *r = *state;
-    uint32_t len;
+    uint32_t len = 0;
 
     rig_start(r, BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4), 2);
     for (uint32_t i = 0; i < 9; i++) {

@@ -95,8 +95,8 @@ static void indirect_tables_are_followed(void **state)
 
     rig_start(r, BIT(VIRTIO_F_INDIRECT_DESC), 1);
     for (uint32_t i = 0; i < 3 * RIG_QUEUE_SIZE; i++) {
-        uint16_t id = rig_add_indirect(r, 0, b, 2, 32, 0), got;
-        uint32_t len;
+        uint16_t id = rig_add_indirect(r, 0, b, 2, 32, 0), got = 0;
+        uint32_t len = 0;
 
         rig_notify(r, 0);
         assert_true(rig_used(r, 0, &got, &len));
@@ -132,7 +132,8 @@ static void an_interrupt_comes_at_the_event_index(void **state)
                 bp_put_le16(event, (uint16_t)(4 | (lap % 2 ? 0u : 0x8000u)));
                 bp_put_le16(event + 2, 2);
             } else {
-                bp_put_le16(event + 4 + 2 * RIG_QUEUE_SIZE, (uint16_t)(lap * RIG_QUEUE_SIZE + 4));
+                bp_put_le16(event + 4 + 2 * (size_t)RIG_QUEUE_SIZE,
+                            (uint16_t)(lap * RIG_QUEUE_SIZE + 4));
             }
             works(r);
             assert_int_equal(rig_interrupted(r, 0), i == 4);
@@ -153,7 +154,7 @@ static void the_device_says_when_it_wants_a_kick(void **state)
                              i % RIG_QUEUE_SIZE | (i < RIG_QUEUE_SIZE ? 0x8000u : 0u));
             assert_int_equal(bp_le16(device + 2), 2);
         } else {
-            assert_int_equal(bp_le16(device + 4 + 8 * RIG_QUEUE_SIZE), i);
+            assert_int_equal(bp_le16(device + 4 + 8 * (size_t)RIG_QUEUE_SIZE), i);
         }
     }
 }
@@ -519,7 +520,7 @@ static void a_rate_is_kept(void **state)
     struct rig *r;
     const struct rig_kind *kind = *state;
     const struct rig_buffer b = {RIG_DATA, 100, 1};
-    uint32_t len;
+    uint32_t len = 0;
 
     config = (struct rng_config){.period = 1000, .rate = 150};
     r = rig_new("rng", &config, kind);

@@ -121,21 +121,22 @@ static void finds_the_address_of_a_pointer(void **state)
 
 static void discarded(bool shared)
 {
+    const uint64_t page = RAM_PAGE;
     struct ram ram;
     struct error e;
 
     assert_int_equal(ram_create(&ram, MIB, shared, NULL, 0, &e), 0);
-    memset(ram.base, 0xaa, 8 * RAM_PAGE);
-    assert_int_equal(ram_discard(&ram, RAM_PAGE, 2 * RAM_PAGE), 0);
-    for (uint32_t i = 0; i < 8 * RAM_PAGE; i++)
-        assert_int_equal(ram.base[i], i / RAM_PAGE == 1 || i / RAM_PAGE == 2 ? 0 : 0xaa);
+    memset(ram.base, 0xaa, 8 * page);
+    assert_int_equal(ram_discard(&ram, page, 2 * page), 0);
+    for (uint64_t i = 0; i < 8 * page; i++)
+        assert_int_equal(ram.base[i], i / page == 1 || i / page == 2 ? 0 : 0xaa);
     assert_int_equal(ram.dirty[0], 6);
-    ram.base[RAM_PAGE] = 1; /* and can be used again */
-    assert_int_equal(ram_discard(&ram, 1, RAM_PAGE), -EINVAL);
+    ram.base[page] = 1; /* and can be used again */
+    assert_int_equal(ram_discard(&ram, 1, page), -EINVAL);
     assert_int_equal(ram_discard(&ram, 0, 1), -EINVAL);
-    assert_int_equal(ram_discard(&ram, MIB - RAM_PAGE, 2 * RAM_PAGE), -EFAULT);
-    assert_int_equal(ram_discard(&ram, UINT64_MAX - RAM_PAGE + 1, RAM_PAGE), -EFAULT);
-    assert_int_equal(ram.base[7 * RAM_PAGE], 0xaa);
+    assert_int_equal(ram_discard(&ram, MIB - page, 2 * page), -EFAULT);
+    assert_int_equal(ram_discard(&ram, UINT64_MAX - page + 1, page), -EFAULT);
+    assert_int_equal(ram.base[7 * page], 0xaa);
     ram_destroy(&ram);
 }
 
