@@ -103,7 +103,7 @@ static int64_t submit(struct blk *b, uint32_t n, const struct chain *c, struct b
     r->request.reserved = 0;
     r->request.iovecs = r->iovecs;
     r->request.niovecs = r->map_count;
-    r->request.cookie = (uintptr_t)r;
+    r->request.cookie = 0;
     if (b->batched == sizeof(b->batch) / sizeof(b->batch[0]))
         blk_submit(b);
     b->batch[b->batched++] = &r->request;
@@ -295,7 +295,7 @@ void blk_complete(void *self, struct bp_block_request *request, int status)
 {
     struct blk *b = self;
     struct virtio *v = &b->virtio;
-    struct blk_request *r = (struct blk_request *)(uintptr_t)request->cookie;
+    struct blk_request *r = (struct blk_request *)request; /* its first member */
     struct queue *q = &v->queues[r->queue];
     uint32_t n = r->queue, written = r->written;
     uint8_t code = status ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
