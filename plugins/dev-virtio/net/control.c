@@ -47,9 +47,12 @@ static int data(const struct command *c, uint32_t at, void *to, uint32_t len)
 static int set_mode(const struct command *c)
 {
     struct virtio *v = &c->net->virtio;
-    uint8_t on, bit = (uint8_t)(1u << c->number);
+    uint8_t on, bit;
 
-    if (c->number >= RX_COMMANDS || !virtio_has(v, VIRTIO_NET_F_CTRL_RX) ||
+    if (c->number >= RX_COMMANDS)
+        return -EINVAL;
+    bit = (uint8_t)(1u << c->number);
+    if (!virtio_has(v, VIRTIO_NET_F_CTRL_RX) ||
         (bit > RX_ALLMULTI && !virtio_has(v, VIRTIO_NET_F_CTRL_RX_EXTRA)) || c->len != 1 ||
         data(c, 0, &on, 1) || on > 1)
         return -EINVAL;
