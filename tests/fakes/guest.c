@@ -4,6 +4,8 @@
  */
 #include "fakes/host_private.h"
 
+#include <backplane/ext/dma_invalidate.h>
+
 void fake_enter(struct fake_host *h)
 {
     if (!h->running)
@@ -14,7 +16,9 @@ void fake_enter(struct fake_host *h)
 void fake_leave(struct fake_host *h)
 {
     h->depth--;
-    for (unsigned i = 0; !h->depth && i < sizeof(h->maps) / sizeof(h->maps[0]); i++)
+    if (h->depth || h->ops.extension(h->self, BP_DMA_INVALIDATE_ID))
+        return;
+    for (unsigned i = 0; i < sizeof(h->maps) / sizeof(h->maps[0]); i++)
         if (h->maps[i])
             fake_fail("a dma_map() outlived its callback");
 }
@@ -86,6 +90,8 @@ static uint32_t access_piece(struct fake_host *h, uint32_t space, uint64_t addre
         return 1;
     }
     p = first_piece(r, address - r->base, left);
+    if (in && fake_ring(h, r, p.offset, (*in & mask(p.len)) << (8 * p.skip), p.width))
+        return p.len;
     fake_enter(h);
     if (in)
         r->ops->write(r->self, p.offset, (*in & mask(p.len)) << (8 * p.skip), p.width);
