@@ -63,7 +63,7 @@ static int qcow2_image_map(struct image *i, struct range *range, uint64_t offset
         if (metaset_has(&q->meta, cluster_of(q, r.host) + c))
             err = -EAGAIN;
     /* Beyond the end of the file there are zeroes, which the other way knows. */
-    if (!err && !is_write && cluster_of(q, r.host + length - 1) + 1 >= q->file_clusters)
+    if (!err && !is_write && cluster_of(q, r.host + length - 1) == q->short_cluster)
         err = -EAGAIN;
     pthread_mutex_unlock(&q->lock);
     if (err)

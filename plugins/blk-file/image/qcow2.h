@@ -54,6 +54,7 @@ struct qcow2 {
     uint32_t compression_type, snapshot_count, header_length;
     uint32_t backing_format;
     uint64_t cluster_size;
+    uint64_t short_cluster; /* the file ends inside of it, the rest is zeroes; UINT64_MAX: none */
     uint64_t compatible;
     char backing_name[IMAGE_NAME_MAX + 1];
 

@@ -32,7 +32,8 @@ int qcow2_read_run(struct qcow2 *q, const struct run *r, struct cursor *to, uint
 {
     switch (r->kind) {
     case RUN_DATA:
-        return file_readv(q->image.fd, to, r->host, length, 1);
+        return file_readv(q->image.fd, to, r->host, length,
+                          cluster_of(q, r->host + length - 1) == q->short_cluster);
     case RUN_COMPRESSED:
         return compressed_read(q, r->entry, in_cluster(q, offset), length, to);
     case RUN_ZERO:

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TAKEN 1 /* of new_block(): look at the cluster again */
 
@@ -152,6 +153,16 @@ static int new_block(struct qcow2 *q, uint64_t cluster)
     return TAKEN;
 }
 
+/* The file is as long as its clusters, so that a read beyond its end means that somebody has cut
+ * it. A block device cannot be made longer, and says so when it is written. */
+static int lengthen(struct qcow2 *q, uint64_t clusters)
+{
+    if (clusters <= q->file_clusters ||
+        !ftruncate(q->image.fd, (off_t)(clusters << q->cluster_bits)) || errno == EINVAL)
+        return 0;
+    return -errno;
+}
+
 static int set_run(struct qcow2 *q, uint64_t first, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++) {
@@ -204,7 +215,9 @@ int qcow2_alloc(struct qcow2 *q, uint64_t want, int exactly, uint64_t *offset, u
         if (err != TAKEN)
             return err;
     }
-    err = set_run(q, first, count);
+    err = lengthen(q, first + count);
+    if (!err)
+        err = set_run(q, first, count);
     if (err)
         return err;
     /* It may have been lowered meanwhile, by a commit. */

@@ -117,6 +117,7 @@ int qcow2_tables_read(struct qcow2 *q, const struct qcow2_header *h, uint64_t fi
     q->l1_offset = h->l1_offset;
     q->l1_size = h->l1_size;
     q->file_clusters = cluster_of(q, file_bytes + q->cluster_size - 1);
+    q->short_cluster = in_cluster(q, file_bytes) ? cluster_of(q, file_bytes) : UINT64_MAX;
     q->reftable_offset = h->reftable_offset;
     q->reftable_clusters = h->reftable_clusters;
     if (err || q->image.readonly)
