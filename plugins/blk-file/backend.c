@@ -271,7 +271,7 @@ static void backend_destroy(void *self)
     pool_end(&b->pool);
     if (b->image) {
         char *path = strdup(b->image->path);
-        int err = image_close(b->image);
+        int err = img_close(b->image);
 
         if (err)
             bp_logf(b->host, b->node, BP_LOG_ERROR, "cannot write the end of '%s': %s",
@@ -309,7 +309,7 @@ static int open_image(struct backend *b)
         return bp_failf(b->host, b->node, -EINVAL,
                         "`readonly = yes` and `snapshot = yes` contradict each other: a snapshot "
                         "takes writes and throws them away");
-    err = image_open(&o, &b->image, &e);
+    err = img_open(&o, &b->image, &e);
     if (err)
         return b->host->fail(b->node, err, e.text);
     bp_logf(b->host, b->node, BP_LOG_DEBUG, "'%s' is %s, %llu bytes%s", c->file,

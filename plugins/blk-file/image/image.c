@@ -22,7 +22,7 @@
 
 #define TEMP_NAME "/backplane-snapshot-XXXXXX"
 
-int image_fail(struct image_error *e, int err, const char *format, ...)
+int img_fail(struct image_error *e, int err, const char *format, ...)
 {
     va_list args;
 
@@ -32,7 +32,7 @@ int image_fail(struct image_error *e, int err, const char *format, ...)
     return err;
 }
 
-void image_warn(const struct image *i, const char *format, ...)
+void img_warn(const struct image *i, const char *format, ...)
 {
     char text[1024];
     va_list args;
@@ -44,7 +44,7 @@ void image_warn(const struct image *i, const char *format, ...)
         i->messages.warn(i->messages.context, text);
 }
 
-int image_sync(struct image *i)
+int img_sync(struct image *i)
 {
     int err;
 
@@ -74,19 +74,19 @@ static int open_file(const struct image_options *o, struct image_error *e)
     int fd;
 
     if (stat(path, &st))
-        return image_fail(e, -errno, "cannot open '%s': %s", path, strerror(errno));
+        return img_fail(e, -errno, "cannot open '%s': %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-        return image_fail(e, -EINVAL, "'%s' is %s, expected a file or a block device", path,
-                          kind_of_file(st.st_mode));
+        return img_fail(e, -EINVAL, "'%s' is %s, expected a file or a block device", path,
+                        kind_of_file(st.st_mode));
     fd = open(path, (o->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd >= 0)
         return fd;
     if (!o->readonly && (errno == EACCES || errno == EROFS || errno == EPERM))
-        return image_fail(e, -errno,
-                          "cannot open '%s' for writing: %s; say `readonly = yes`, or `snapshot = "
-                          "yes`",
-                          path, strerror(errno));
-    return image_fail(e, -errno, "cannot open '%s': %s", path, strerror(errno));
+        return img_fail(e, -errno,
+                        "cannot open '%s' for writing: %s; say `readonly = yes`, or `snapshot = "
+                        "yes`",
+                        path, strerror(errno));
+    return img_fail(e, -errno, "cannot open '%s': %s", path, strerror(errno));
 }
 
 static int lock_file(const struct image_options *o, int fd, struct image_error *e)
@@ -94,16 +94,16 @@ static int lock_file(const struct image_options *o, int fd, struct image_error *
     int err = file_lock(fd, !o->readonly);
 
     if (err == -EAGAIN && o->readonly)
-        return image_fail(e, err,
-                          "'%s' is in use: another machine or program may write to it; end that "
-                          "first",
-                          o->path);
+        return img_fail(e, err,
+                        "'%s' is in use: another machine or program may write to it; end that "
+                        "first",
+                        o->path);
     if (err == -EAGAIN)
-        return image_fail(e, err,
-                          "'%s' is in use by another machine or program, so that it cannot be "
-                          "written; end that first, or let both open it with `readonly = yes` or "
-                          "`snapshot = yes`",
-                          o->path);
+        return img_fail(e, err,
+                        "'%s' is in use by another machine or program, so that it cannot be "
+                        "written; end that first, or let both open it with `readonly = yes` or "
+                        "`snapshot = yes`",
+                        o->path);
     if (err && o->messages.warn) {
         char text[1024];
 
@@ -129,19 +129,18 @@ static int open_raw(const struct image_options *o, int fd, struct image **out,
     struct image *i;
 
     if (length < 0)
-        return image_fail(e, -errno, "cannot find the size of '%s': %s", o->path, strerror(errno));
+        return img_fail(e, -errno, "cannot find the size of '%s': %s", o->path, strerror(errno));
     if (!length)
-        return image_fail(e, -EINVAL,
-                          "'%s' is empty; give it a size: backplane img resize '%s' 10G", o->path,
-                          o->path);
+        return img_fail(e, -EINVAL, "'%s' is empty; give it a size: backplane img resize '%s' 10G",
+                        o->path, o->path);
     if (length % IMAGE_SECTOR)
-        return image_fail(e, -EINVAL,
-                          "'%s' has %lld bytes, expected a multiple of 512 for a raw image: it was "
-                          "cut short, or is something else",
-                          o->path, (long long)length);
+        return img_fail(e, -EINVAL,
+                        "'%s' has %lld bytes, expected a multiple of 512 for a raw image: it was "
+                        "cut short, or is something else",
+                        o->path, (long long)length);
     i = raw_new();
     if (!i)
-        return image_fail(e, -ENOMEM, "no memory to open '%s'", o->path);
+        return img_fail(e, -ENOMEM, "no memory to open '%s'", o->path);
     i->length = (uint64_t)length;
     i->cluster_size = 4096;
     i->fd = fd;
@@ -163,7 +162,7 @@ static int open_format(const struct image_options *o, int fd, char *backing,
     backing[0] = '\0';
     *backing_format = IMAGE_AUTO;
     if (fstat(fd, &st))
-        return image_fail(e, -errno, "cannot open '%s': %s", o->path, strerror(errno));
+        return img_fail(e, -errno, "cannot open '%s': %s", o->path, strerror(errno));
     if (o->format == IMAGE_QCOW2 || (o->format == IMAGE_AUTO && is_qcow2(fd)))
         err = qcow2_open(o, fd, backing, backing_format, out, e);
     else
@@ -176,7 +175,7 @@ static int open_format(const struct image_options *o, int fd, char *backing,
     if ((*out)->path)
         return 0;
     (*out)->ops->close(*out);
-    return image_fail(e, -ENOMEM, "no memory to open '%s'", o->path);
+    return img_fail(e, -ENOMEM, "no memory to open '%s'", o->path);
 }
 
 /* ---- chains ---- */
@@ -207,21 +206,21 @@ static int open_backing(const struct image_options *o, struct image *top, char *
         int fd;
 
         if (o->no_backing)
-            return image_fail(e, -EPERM,
-                              "'%s' names the backing file '%s', and `backing = no` forbids that",
-                              at->path, name);
+            return img_fail(e, -EPERM,
+                            "'%s' names the backing file '%s', and `backing = no` forbids that",
+                            at->path, name);
         if (++depth == IMAGE_CHAIN_MAX)
-            return image_fail(e, -ELOOP, "'%s' stands on more than %u backing files", top->path,
-                              IMAGE_CHAIN_MAX - 1);
+            return img_fail(e, -ELOOP, "'%s' stands on more than %u backing files", top->path,
+                            IMAGE_CHAIN_MAX - 1);
         if (strncmp(name, "json:", 5) == 0 ||
             (strstr(name, "://") && strcspn(name, "/") > strcspn(name, ":")))
-            return image_fail(e, -ENOTSUP,
-                              "'%s' names the backing file '%s', which is no path of a file; "
-                              "expected one",
-                              at->path, name);
+            return img_fail(e, -ENOTSUP,
+                            "'%s' names the backing file '%s', which is no path of a file; "
+                            "expected one",
+                            at->path, name);
         path = beside(at->path, name);
         if (!path)
-            return image_fail(e, -ENOMEM, "no memory to open '%s'", name);
+            return img_fail(e, -ENOMEM, "no memory to open '%s'", name);
         options.path = path;
         options.format = format;
         options.readonly = 1;
@@ -231,11 +230,10 @@ static int open_backing(const struct image_options *o, struct image *top, char *
             struct stat st;
 
             if (fstat(fd, &st))
-                err = image_fail(e, -errno, "cannot open '%s': %s", path, strerror(errno));
+                err = img_fail(e, -errno, "cannot open '%s': %s", path, strerror(errno));
             for (struct image *i = top; !err && i; i = i->backing)
                 if (i->inode == st.st_ino && i->device == st.st_dev)
-                    err =
-                        image_fail(e, -ELOOP,
+                    err = img_fail(e, -ELOOP,
                                    "'%s' is its own backing file, by way of '%s'; give it another "
                                    "by qemu-img rebase -u",
                                    i->path, at->path);
@@ -251,11 +249,11 @@ static int open_backing(const struct image_options *o, struct image *top, char *
             return err;
         at->backing = image;
         if (format == IMAGE_AUTO && next[0])
-            return image_fail(e, -EPERM,
-                              "'%s' does not say of which format its backing file '%s' is, which "
-                              "names another one: that is not believed; say it by qemu-img rebase "
-                              "-u -F qcow2 -b '%s' '%s'",
-                              at->path, name, name, at->path);
+            return img_fail(e, -EPERM,
+                            "'%s' does not say of which format its backing file '%s' is, which "
+                            "names another one: that is not believed; say it by qemu-img rebase "
+                            "-u -F qcow2 -b '%s' '%s'",
+                            at->path, name, name, at->path);
         at = image;
         memcpy(name, next, sizeof(next));
         format = next_format;
@@ -276,7 +274,7 @@ static void close_chain(struct image *i)
     }
 }
 
-int image_close(struct image *i)
+int img_close(struct image *i)
 {
     struct image *backing = i->backing;
     char *path = i->path;
@@ -300,13 +298,13 @@ static int temp_file(struct image_error *e)
     if (!folder || folder[0] != '/')
         folder = "/var/tmp";
     if (asprintf(&path, "%s%s", folder, TEMP_NAME) < 0)
-        return image_fail(e, -ENOMEM, "no memory for a snapshot");
+        return img_fail(e, -ENOMEM, "no memory for a snapshot");
     fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0)
-        image_fail(e, fd = -errno,
-                   "cannot make a file for `snapshot = yes` in '%s': %s; let TMPDIR be a folder "
-                   "with room",
-                   folder, strerror(errno));
+        img_fail(e, fd = -errno,
+                 "cannot make a file for `snapshot = yes` in '%s': %s; let TMPDIR be a folder "
+                 "with room",
+                 folder, strerror(errno));
     else
         unlink(path);
     free(path);
@@ -341,7 +339,7 @@ static int put_overlay(const struct image_options *o, struct image **image, stru
 
 /* ---- opening ---- */
 
-int image_open_fd(const struct image_options *o, int fd, struct image **out, struct image_error *e)
+int img_open_fd(const struct image_options *o, int fd, struct image **out, struct image_error *e)
 {
     char backing[IMAGE_NAME_MAX + 1];
     struct image_options options = *o;
@@ -370,7 +368,7 @@ int image_open_fd(const struct image_options *o, int fd, struct image **out, str
     return 0;
 }
 
-int image_open(const struct image_options *o, struct image **out, struct image_error *e)
+int img_open(const struct image_options *o, struct image **out, struct image_error *e)
 {
     struct image_options options = *o;
     int fd, err;
@@ -382,13 +380,13 @@ int image_open(const struct image_options *o, struct image **out, struct image_e
         return fd;
     err = lock_file(&options, fd, e);
     if (!err)
-        err = image_open_fd(o, fd, out, e);
+        err = img_open_fd(o, fd, out, e);
     if (err)
         close(fd);
     return err;
 }
 
-int image_info(const char *path, uint32_t format, struct image_info *out, struct image_error *e)
+int img_info(const char *path, uint32_t format, struct image_info *out, struct image_error *e)
 {
     const struct image_options o = {.path = path, .format = format, .readonly = 1};
     uint32_t backing_format;
@@ -416,6 +414,6 @@ int image_info(const char *path, uint32_t format, struct image_info *out, struct
             S_ISBLK(st.st_mode) ? (uint64_t)lseek(fd, 0, SEEK_END) : (uint64_t)st.st_size;
         out->used_bytes = 512ull * (uint64_t)st.st_blocks;
     }
-    image_close(image);
+    img_close(image);
     return 0;
 }

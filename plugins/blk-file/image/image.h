@@ -30,7 +30,7 @@ struct image_error {
 };
 
 /* Writes the sentence and returns `err`. */
-int image_fail(struct image_error *e, int err, const char *format, ...)
+int img_fail(struct image_error *e, int err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* What an image says while it is used, on whatever thread found it. */
@@ -63,7 +63,7 @@ struct image_ops {
     /* On return all that completed before is as durable as the image was opened for. */
     int (*flush)(struct image *i);
     /* Finds where a read, or a write that allocates nothing, can go straight to the file: 0, with
-     * *at its place in i->fd and `r` held until image_unmap(); -EAGAIN if it has to be done by
+     * *at its place in i->fd and `r` held until unmap(); -EAGAIN if it has to be done by
      * read() or write(). Never waits and does no I/O. */
     int (*map)(struct image *i, struct range *r, uint64_t offset, uint64_t length, int is_write,
                uint64_t *at);
@@ -89,18 +89,17 @@ struct image {
 };
 
 /* fdatasync(), which fails for ever after it failed once. [any] */
-int image_sync(struct image *i);
+int img_sync(struct image *i);
 
 /* Opens a chain of images and locks each. [main] */
-int image_open(const struct image_options *o, struct image **out, struct image_error *e);
+int img_open(const struct image_options *o, struct image **out, struct image_error *e);
 /* The same for an fd that is open already, not locked; it becomes the image's, unless this fails.
  * o->path is for messages only. [main] */
-int image_open_fd(const struct image_options *o, int fd, struct image **out, struct image_error *e);
+int img_open_fd(const struct image_options *o, int fd, struct image **out, struct image_error *e);
 /* Writes what is left, closes the chain. The first error, or 0. [main] */
-int image_close(struct image *i);
+int img_close(struct image *i);
 
-void image_warn(const struct image *i, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void img_warn(const struct image *i, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- formats ---- */
 
@@ -130,7 +129,7 @@ struct image_info {
     uint64_t file_bytes, used_bytes; /* of the file: its size, and what it takes on the disk */
     char backing[IMAGE_NAME_MAX + 1];
 };
-int image_info(const char *path, uint32_t format, struct image_info *out, struct image_error *e);
+int img_info(const char *path, uint32_t format, struct image_info *out, struct image_error *e);
 void qcow2_describe(const struct image *i, struct image_info *out);
 /* Grows a qcow2 image that is open for writing and in no other use. */
 int qcow2_grow(struct image *i, uint64_t length, struct image_error *e);

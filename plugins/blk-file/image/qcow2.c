@@ -34,7 +34,7 @@ static int qcow2_flush(struct image *i)
     err = qcow2_commit(q);
     pthread_mutex_unlock(&q->lock);
     if (!err && !i->unsafe)
-        err = image_sync(i);
+        err = img_sync(i);
     return err;
 }
 
@@ -143,7 +143,7 @@ int qcow2_open(const struct image_options *o, int fd, char backing[IMAGE_NAME_MA
     int err;
 
     if (!q)
-        return image_fail(e, -ENOMEM, "no memory to open '%s'", o->path);
+        return img_fail(e, -ENOMEM, "no memory to open '%s'", o->path);
     q->image.ops = &qcow2_ops;
     q->image.fd = fd;
     q->image.readonly = o->readonly;
@@ -151,7 +151,7 @@ int qcow2_open(const struct image_options *o, int fd, char backing[IMAGE_NAME_MA
     q->image.messages = o->messages;
     q->image.path = (char *)(uintptr_t)o->path; /* until the caller gives it one of its own */
     if (file_bytes < 0)
-        err = image_fail(e, -EIO, "cannot find the size of '%s'", o->path);
+        err = img_fail(e, -EIO, "cannot find the size of '%s'", o->path);
     else
         err = qcow2_header_read(q, &h, (uint64_t)file_bytes, e);
     if (!err)
@@ -160,7 +160,7 @@ int qcow2_open(const struct image_options *o, int fd, char backing[IMAGE_NAME_MA
         (cache_init(&q->l2, table_count(q, L2_BYTES), (uint32_t)q->cluster_size) ||
          cache_init(&q->refblocks, table_count(q, REFBLOCK_BYTES), (uint32_t)q->cluster_size) ||
          compressed_new(q)))
-        err = image_fail(e, -ENOMEM, "no memory to open '%s'", o->path);
+        err = img_fail(e, -ENOMEM, "no memory to open '%s'", o->path);
     if (err) {
         destroy(q);
         return err;

@@ -13,7 +13,7 @@
 
 static int barrier(struct qcow2 *q)
 {
-    return q->image.unsafe ? 0 : image_sync(&q->image);
+    return q->image.unsafe ? 0 : img_sync(&q->image);
 }
 
 /* Entries [from, to) of a table that is kept in host order, to the table at `at` in the file. */
@@ -197,10 +197,10 @@ int qcow2_is_corrupt(struct qcow2 *q, const char *format, ...)
     if (q->corrupt)
         return -EIO;
     q->corrupt = 1;
-    image_warn(&q->image,
-               "'%s' is corrupt: %s; it is not written any more; qemu-img check -r all "
-               "may repair it",
-               q->image.path, what);
+    img_warn(&q->image,
+             "'%s' is corrupt: %s; it is not written any more; qemu-img check -r all "
+             "may repair it",
+             q->image.path, what);
     if (!q->image.readonly && q->version >= 3) {
         uint8_t bits[8];
 

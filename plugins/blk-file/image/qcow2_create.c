@@ -55,15 +55,14 @@ int qcow2_create(int fd, const struct qcow2_create *c, struct image_error *e)
     int err = 0;
 
     if (!c->length || c->length % IMAGE_SECTOR || 8 * l1_entries > QCOW2_L1_BYTES_MAX)
-        return image_fail(e, -EINVAL,
-                          "a disk of %llu bytes cannot be: expected a multiple of 512, up to 2 EiB",
-                          (unsigned long long)c->length);
+        return img_fail(e, -EINVAL,
+                        "a disk of %llu bytes cannot be: expected a multiple of 512, up to 2 EiB",
+                        (unsigned long long)c->length);
     if (c->backing && (!*c->backing || strlen(c->backing) > IMAGE_NAME_MAX))
-        return image_fail(e, -EINVAL, "the name of a backing file has 1 to %u bytes",
-                          IMAGE_NAME_MAX);
+        return img_fail(e, -EINVAL, "the name of a backing file has 1 to %u bytes", IMAGE_NAME_MAX);
     at = calloc(3, CLUSTER);
     if (!at)
-        return image_fail(e, -ENOMEM, "no memory to make an image");
+        return img_fail(e, -ENOMEM, "no memory to make an image");
     write_header(at, c, l1_entries);
     put_be64(at + CLUSTER, 2ull * CLUSTER);
     for (uint64_t i = 0; i < clusters; i++)
@@ -76,7 +75,7 @@ int qcow2_create(int fd, const struct qcow2_create *c, struct image_error *e)
     if (!err)
         err = file_write(fd, at, 0, CLUSTER);
     free(at);
-    return err ? image_fail(e, err, "cannot write the new image: %s", strerror(-err)) : 0;
+    return err ? img_fail(e, err, "cannot write the new image: %s", strerror(-err)) : 0;
 }
 
 /* Makes a longer L1 table and lets the header point to it. [lock] */
@@ -112,14 +111,14 @@ static int grow_l1(struct qcow2 *q, uint64_t entries)
     err = file_write(q->image.fd, table, offset, clusters << q->cluster_bits);
     free(table);
     if (!err)
-        err = image_sync(&q->image);
+        err = img_sync(&q->image);
     put_be32(fields, (uint32_t)entries);
     put_be64(fields + 4, offset);
     if (!err)
         err =
             file_write(q->image.fd, fields, offsetof(struct qcow2_header, l1_size), sizeof(fields));
     if (!err)
-        err = image_sync(&q->image);
+        err = img_sync(&q->image);
     if (err)
         return err;
     q->l1_offset = offset;
@@ -136,14 +135,14 @@ int qcow2_grow(struct image *i, uint64_t length, struct image_error *e)
     int err = 0;
 
     if (q->snapshot_count)
-        return image_fail(e, -ENOTSUP,
-                          "'%s' has snapshots, so that it cannot be resized here; qemu-img can",
-                          i->path);
+        return img_fail(e, -ENOTSUP,
+                        "'%s' has snapshots, so that it cannot be resized here; qemu-img can",
+                        i->path);
     if (length % IMAGE_SECTOR || 8 * entries > QCOW2_L1_BYTES_MAX || length > IMAGE_LENGTH_MAX)
-        return image_fail(e, -EINVAL,
-                          "'%s' cannot have %llu bytes: expected a multiple of 512 that its "
-                          "clusters of %u bytes can reach",
-                          i->path, (unsigned long long)length, i->cluster_size);
+        return img_fail(e, -EINVAL,
+                        "'%s' cannot have %llu bytes: expected a multiple of 512 that its "
+                        "clusters of %u bytes can reach",
+                        i->path, (unsigned long long)length, i->cluster_size);
     pthread_mutex_lock(&q->lock);
     err = qcow2_begin_writing(q);
     if (!err && entries > q->l1_size)
@@ -154,9 +153,9 @@ int qcow2_grow(struct image *i, uint64_t length, struct image_error *e)
     if (!err)
         err = file_write(i->fd, field, offsetof(struct qcow2_header, length), sizeof(field));
     if (!err)
-        err = image_sync(i);
+        err = img_sync(i);
     if (!err)
         i->length = length;
     pthread_mutex_unlock(&q->lock);
-    return err ? image_fail(e, err, "cannot resize '%s': %s", i->path, strerror(-err)) : 0;
+    return err ? img_fail(e, err, "cannot resize '%s': %s", i->path, strerror(-err)) : 0;
 }

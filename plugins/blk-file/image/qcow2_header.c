@@ -78,56 +78,54 @@ static int check_features(const struct qcow2_header *h, const char *path, int re
         QCOW2_DIRTY | QCOW2_CORRUPT | QCOW2_DATA_FILE | QCOW2_COMPRESSION | QCOW2_EXTENDED_L2;
 
     if (h->crypt_method)
-        return image_fail(
-            e, -ENOTSUP,
-            "'%s' is encrypted, which is not supported; make a plain copy by qemu-img "
-            "convert",
-            path);
+        return img_fail(e, -ENOTSUP,
+                        "'%s' is encrypted, which is not supported; make a plain copy by qemu-img "
+                        "convert",
+                        path);
     if (h->incompatible & ~known)
-        return image_fail(
-            e, -ENOTSUP,
-            "'%s' needs features of qcow2 that are not known here (bits 0x%llx); make "
-            "a copy by qemu-img convert -O qcow2",
-            path, (unsigned long long)(h->incompatible & ~known));
+        return img_fail(e, -ENOTSUP,
+                        "'%s' needs features of qcow2 that are not known here (bits 0x%llx); make "
+                        "a copy by qemu-img convert -O qcow2",
+                        path, (unsigned long long)(h->incompatible & ~known));
     if (h->incompatible & QCOW2_DATA_FILE)
-        return image_fail(e, -ENOTSUP,
-                          "'%s' has its data in another file, which is not supported; make a copy "
-                          "by qemu-img convert -O qcow2",
-                          path);
+        return img_fail(e, -ENOTSUP,
+                        "'%s' has its data in another file, which is not supported; make a copy "
+                        "by qemu-img convert -O qcow2",
+                        path);
     if (h->incompatible & QCOW2_EXTENDED_L2)
-        return image_fail(e, -ENOTSUP,
-                          "'%s' has extended L2 entries (subclusters), which are not supported; "
-                          "make a copy by qemu-img convert -O qcow2",
-                          path);
+        return img_fail(e, -ENOTSUP,
+                        "'%s' has extended L2 entries (subclusters), which are not supported; "
+                        "make a copy by qemu-img convert -O qcow2",
+                        path);
     if (!(h->incompatible & QCOW2_COMPRESSION) != !h->compression_type ||
         h->compression_type > QCOW2_ZSTD)
-        return image_fail(e, -ENOTSUP,
-                          "'%s' has compression type %u, expected 0 (deflate) or 1 (zstd), with "
-                          "its feature bit; make a copy by qemu-img convert -O qcow2",
-                          path, h->compression_type);
+        return img_fail(e, -ENOTSUP,
+                        "'%s' has compression type %u, expected 0 (deflate) or 1 (zstd), with "
+                        "its feature bit; make a copy by qemu-img convert -O qcow2",
+                        path, h->compression_type);
     if (readonly)
         return 0;
     if (h->incompatible & QCOW2_CORRUPT)
-        return image_fail(e, -EUCLEAN,
-                          "'%s' is marked as corrupt; repair it by qemu-img check -r all, or open "
-                          "it with `readonly = yes`",
-                          path);
+        return img_fail(e, -EUCLEAN,
+                        "'%s' is marked as corrupt; repair it by qemu-img check -r all, or open "
+                        "it with `readonly = yes`",
+                        path);
     if (h->incompatible & QCOW2_DIRTY)
-        return image_fail(e, -EUCLEAN,
-                          "'%s' was not closed by whoever wrote it last, and its refcounts are "
-                          "stale; repair it by qemu-img check -r all, or open it with `readonly = "
-                          "yes`",
-                          path);
+        return img_fail(e, -EUCLEAN,
+                        "'%s' was not closed by whoever wrote it last, and its refcounts are "
+                        "stale; repair it by qemu-img check -r all, or open it with `readonly = "
+                        "yes`",
+                        path);
     return 0;
 }
 
 static int bad(struct image_error *e, const char *path, const char *what, uint64_t value,
                const char *expected)
 {
-    return image_fail(e, -EINVAL,
-                      "'%s' is no usable qcow2 image: its %s is %llu, expected %s; the file is "
-                      "damaged, or made to do harm",
-                      path, what, (unsigned long long)value, expected);
+    return img_fail(e, -EINVAL,
+                    "'%s' is no usable qcow2 image: its %s is %llu, expected %s; the file is "
+                    "damaged, or made to do harm",
+                    path, what, (unsigned long long)value, expected);
 }
 
 /* Whether a table of `bytes` at `offset` begins at a cluster and lies in the file. */
@@ -196,7 +194,7 @@ static int read_extensions(struct qcow2 *q, const struct qcow2_header *h, struct
         uint32_t type, length;
 
         if (file_read(q->image.fd, head, at, sizeof(head), 1))
-            return image_fail(e, -EIO, "cannot read the header of '%s'", q->image.path);
+            return img_fail(e, -EIO, "cannot read the header of '%s'", q->image.path);
         type = get_be32(head);
         length = get_be32(head + 4);
         at += sizeof(head);
@@ -206,10 +204,10 @@ static int read_extensions(struct qcow2 *q, const struct qcow2_header *h, struct
             return bad(e, q->image.path, "header extension's length", length,
                        "what the header has room for");
         if (type == QCOW2_EXT_CRYPTO)
-            return image_fail(e, -ENOTSUP,
-                              "'%s' is encrypted, which is not supported; make a plain copy by "
-                              "qemu-img convert",
-                              q->image.path);
+            return img_fail(e, -ENOTSUP,
+                            "'%s' is encrypted, which is not supported; make a plain copy by "
+                            "qemu-img convert",
+                            q->image.path);
         if (type == QCOW2_EXT_BACKING_FORMAT && h->backing_offset) {
             if (length >= sizeof(name) || file_read(q->image.fd, name, at, length, 0))
                 return bad(e, q->image.path, "backing format's length", length, "15 at most");
@@ -217,10 +215,10 @@ static int read_extensions(struct qcow2 *q, const struct qcow2_header *h, struct
                                 : !strcmp(name, "qcow2") ? IMAGE_QCOW2
                                                          : IMAGE_AUTO;
             if (q->backing_format == IMAGE_AUTO)
-                return image_fail(e, -ENOTSUP,
-                                  "the backing file of '%s' has a format that is not supported, "
-                                  "expected raw or qcow2",
-                                  q->image.path);
+                return img_fail(e, -ENOTSUP,
+                                "the backing file of '%s' has a format that is not supported, "
+                                "expected raw or qcow2",
+                                q->image.path);
         }
         at += ((uint64_t)length + 7) & ~7ull;
     }
@@ -235,17 +233,17 @@ int qcow2_header_read(struct qcow2 *q, struct qcow2_header *h, uint64_t file_byt
     int err;
 
     if (file_bytes < QCOW2_HEADER_V2)
-        return image_fail(e, -EINVAL, "'%s' has %llu bytes, too few for a qcow2 image", path,
-                          (unsigned long long)file_bytes);
+        return img_fail(e, -EINVAL, "'%s' has %llu bytes, too few for a qcow2 image", path,
+                        (unsigned long long)file_bytes);
     err = file_read(q->image.fd, raw, 0, sizeof(raw), 1);
     if (err)
-        return image_fail(e, err, "cannot read '%s': %s", path, strerror(-err));
+        return img_fail(e, err, "cannot read '%s': %s", path, strerror(-err));
     decode(raw, h);
     if (memcmp(raw, QCOW2_MAGIC, 4) != 0)
-        return image_fail(e, -EINVAL,
-                          "'%s' is no qcow2 image: it does not begin with \"QFI\\xfb\"; say "
-                          "`format = raw`, or auto",
-                          path);
+        return img_fail(e, -EINVAL,
+                        "'%s' is no qcow2 image: it does not begin with \"QFI\\xfb\"; say "
+                        "`format = raw`, or auto",
+                        path);
     err = check_numbers(h, path, file_bytes, e);
     if (!err)
         err = check_features(h, path, q->image.readonly, e);
@@ -266,7 +264,7 @@ int qcow2_header_read(struct qcow2 *q, struct qcow2_header *h, uint64_t file_byt
     if (h->backing_offset) {
         err = file_read(q->image.fd, q->backing_name, h->backing_offset, h->backing_length, 0);
         if (err || strlen(q->backing_name) != h->backing_length)
-            return image_fail(e, -EINVAL, "'%s' has no usable name of its backing file", path);
+            return img_fail(e, -EINVAL, "'%s' has no usable name of its backing file", path);
     }
     return read_extensions(q, h, e);
 }

@@ -18,11 +18,11 @@ static int overlap(const struct qcow2 *q, int err, const char *what, uint64_t of
                    struct image_error *e)
 {
     if (err == -EEXIST)
-        return image_fail(e, -EINVAL,
-                          "'%s' is no usable qcow2 image: %s at 0x%llx overlaps other metadata; "
-                          "qemu-img check -r all may repair it",
-                          q->image.path, what, (unsigned long long)offset);
-    return image_fail(e, err, "no memory to open '%s'", q->image.path);
+        return img_fail(e, -EINVAL,
+                        "'%s' is no usable qcow2 image: %s at 0x%llx overlaps other metadata; "
+                        "qemu-img check -r all may repair it",
+                        q->image.path, what, (unsigned long long)offset);
+    return img_fail(e, err, "no memory to open '%s'", q->image.path);
 }
 
 static int add(struct qcow2 *q, const char *what, uint64_t offset, uint64_t bytes,
@@ -48,8 +48,8 @@ static int read_table(struct qcow2 *q, const char *what, uint64_t offset, uint64
 
     if (err) {
         free(table);
-        return image_fail(e, err, "cannot read the %s table of '%s': %s", what, q->image.path,
-                          strerror(-err));
+        return img_fail(e, err, "cannot read the %s table of '%s': %s", what, q->image.path,
+                        strerror(-err));
     }
     for (uint64_t i = 0; i < entries; i++) {
         uint64_t entry = __builtin_bswap64(table[i]), at = entry & QCOW2_OFFSET;
@@ -59,10 +59,10 @@ static int read_table(struct qcow2 *q, const char *what, uint64_t offset, uint64
             (!at || (at < file_bytes && q->cluster_size <= file_bytes - at)))
             continue;
         free(table);
-        return image_fail(e, -EINVAL,
-                          "'%s' is no usable qcow2 image: entry %llu of its %s table is 0x%llx, "
-                          "which is no cluster of the file; qemu-img check -r all may repair it",
-                          q->image.path, (unsigned long long)i, what, (unsigned long long)entry);
+        return img_fail(e, -EINVAL,
+                        "'%s' is no usable qcow2 image: entry %llu of its %s table is 0x%llx, "
+                        "which is no cluster of the file; qemu-img check -r all may repair it",
+                        q->image.path, (unsigned long long)i, what, (unsigned long long)entry);
     }
     *out = table;
     return 0;
@@ -83,10 +83,10 @@ static int add_snapshots(struct qcow2 *q, const struct qcow2_header *h, uint64_t
         l1_bytes = 8ull * get_be32(s + 8);
         if (err || in_cluster(q, l1_offset) || l1_bytes > QCOW2_L1_BYTES_MAX ||
             l1_offset > file_bytes || l1_bytes > file_bytes - l1_offset)
-            return image_fail(e, -EINVAL,
-                              "'%s' is no usable qcow2 image: its snapshot %u has no L1 table in "
-                              "the file",
-                              q->image.path, i);
+            return img_fail(e, -EINVAL,
+                            "'%s' is no usable qcow2 image: its snapshot %u has no L1 table in "
+                            "the file",
+                            q->image.path, i);
         at += SNAPSHOT_HEADER + get_be32(s + 36) + ((uint64_t)s[12] << 8 | s[13]) +
               ((uint64_t)s[14] << 8 | s[15]);
         at = (at + 7) & ~7ull;

@@ -35,10 +35,10 @@ static int write_first_sector(struct image *i, struct cursor *from)
     if (memcmp(sector, QCOW2_MAGIC, 4) != 0)
         return file_write(i->fd, sector, 0, sizeof(sector));
     if (!__atomic_exchange_n(&r->told, 1, __ATOMIC_RELAXED))
-        image_warn(i,
-                   "the guest wants to make '%s' look like a qcow2 image, which is refused; if it "
-                   "may, say `format = raw`",
-                   i->path);
+        img_warn(i,
+                 "the guest wants to make '%s' look like a qcow2 image, which is refused; if it "
+                 "may, say `format = raw`",
+                 i->path);
     return -EIO;
 }
 
@@ -67,7 +67,7 @@ static int raw_discard(struct image *i, uint64_t offset, uint64_t length)
 
 static int raw_flush(struct image *i)
 {
-    return i->unsafe || i->readonly ? 0 : image_sync(i);
+    return i->unsafe || i->readonly ? 0 : img_sync(i);
 }
 
 static int raw_map(struct image *i, struct range *range, uint64_t offset, uint64_t length,
