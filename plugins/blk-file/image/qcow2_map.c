@@ -115,7 +115,7 @@ static int writable_table(struct qcow2 *q, uint64_t offset, struct table **out)
     struct table *t;
     int fresh, err;
 
-    if (q->l1[index] & QCOW2_COPIED)
+    if (old && q->l1[index] & QCOW2_COPIED)
         return qcow2_l2_table(q, old, out);
     err = qcow2_alloc(q, 1, 1, &at, &got, &fresh);
     if (!err)

@@ -26,7 +26,7 @@ static uint64_t refcount_get(const struct qcow2 *q, const uint8_t *block, uint64
     uint32_t bits = 1u << q->refcount_order;
 
     if (bits < 8)
-        return block[index * bits / 8] >> index * bits % 8 & ((1u << bits) - 1);
+        return (uint32_t)block[index * bits / 8] >> index * bits % 8 & ((1u << bits) - 1);
     at = block + index * bits / 8;
     switch (bits) {
     case 8:
