@@ -160,7 +160,7 @@ static char *beside(const char *path, const char *name)
 static int look_at_backing(const struct request *r, struct qcow2_create *c)
 {
     char *path = beside(r->file, r->backing);
-    struct image_info info;
+    struct image_info info = {0};
     struct image_error e;
     int err = path ? img_info(path, r->backing_format, &info, &e)
                    : img_fail(&e, -ENOMEM, "out of memory");

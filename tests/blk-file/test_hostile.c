@@ -402,7 +402,7 @@ static void bad_96_data_are_never_written_over_metadata(void **state)
 
     for (uint64_t at = 0; at < 4; at++) {
         uint8_t data[512] = {0};
-        uint64_t before = peek64(f->image, at << 16);
+        uint64_t before;
 
         patch64(f->image, l2, 0x8000000000000000 | (at ? at << 16 : l2));
         before = peek64(f->image, at ? at << 16 : l2);

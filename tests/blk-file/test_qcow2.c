@@ -50,7 +50,7 @@ static int teardown(void **state)
 
     disk_free(f->disk);
     folder_remove(f->folder);
-    free((void *)(uintptr_t)f->image);
+    free((void *)f->image);
     free(f->shadow);
     free(f);
     return 0;
@@ -256,7 +256,7 @@ static void preallocated_and_lazy_images_are_used_and_sound(void **state)
 
 static void with_backing(struct fixture *f, const char *format, const char *options)
 {
-    const char *raw = in(f->folder, "base.raw"), *base = raw;
+    const char *raw = in(f->folder, "base.raw"), *base;
 
     need_qemu_img();
     fill_shadow(f);
@@ -315,7 +315,7 @@ static void a_chain_of_images_shows_through(void **state)
     f->image = strdup(in(f->folder, "top.qcow2"));
     assert_int_equal(sh("qemu-img create -f qcow2 -b image.qcow2 -F qcow2 '%s'", f->image), 0);
     used_and_judged(f, 1);
-    free((void *)(uintptr_t)below);
+    free((void *)below);
 }
 
 static void compressed(struct fixture *f, const char *type)

@@ -45,7 +45,7 @@ static int teardown(void **state)
 
     disk_free(f->disk);
     folder_remove(f->folder);
-    free((void *)(uintptr_t)f->image);
+    free((void *)f->image);
     free(f);
     return 0;
 }
@@ -56,7 +56,7 @@ static void refuses(const struct fixture *f, const struct file_config *config, i
 {
     struct fake_host *h;
     char text[4096] = "";
-    const char *at = fake_failure(), *found;
+    const char *at, *found;
 
     assert_int_equal(fake_host_try(PLUGIN_FILE, NULL, config, &h), err);
     at = fake_failure();

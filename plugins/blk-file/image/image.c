@@ -11,6 +11,7 @@
 
 #include "qcow2_format.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -57,6 +58,12 @@ int img_sync(struct image *i)
     return err;
 }
 
+/* Of a call that has failed. */
+static int last_error(void)
+{
+    return errno ? -errno : -EIO;
+}
+
 /* ---- one image ---- */
 
 static const char *kind_of_file(mode_t mode)
@@ -74,7 +81,7 @@ static int open_file(const struct image_options *o, struct image_error *e)
     int fd;
 
     if (stat(path, &st))
-        return img_fail(e, -errno, "cannot open '%s': %s", path, strerror(errno));
+        return img_fail(e, last_error(), "cannot open '%s': %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
         return img_fail(e, -EINVAL, "'%s' is %s, expected a file or a block device", path,
                         kind_of_file(st.st_mode));
@@ -82,11 +89,11 @@ static int open_file(const struct image_options *o, struct image_error *e)
     if (fd >= 0)
         return fd;
     if (!o->readonly && (errno == EACCES || errno == EROFS || errno == EPERM))
-        return img_fail(e, -errno,
+        return img_fail(e, last_error(),
                         "cannot open '%s' for writing: %s; say `readonly = yes`, or `snapshot = "
                         "yes`",
                         path, strerror(errno));
-    return img_fail(e, -errno, "cannot open '%s': %s", path, strerror(errno));
+    return img_fail(e, last_error(), "cannot open '%s': %s", path, strerror(errno));
 }
 
 static int lock_file(const struct image_options *o, int fd, struct image_error *e)
@@ -129,7 +136,8 @@ static int open_raw(const struct image_options *o, int fd, struct image **out,
     struct image *i;
 
     if (length < 0)
-        return img_fail(e, -errno, "cannot find the size of '%s': %s", o->path, strerror(errno));
+        return img_fail(e, last_error(), "cannot find the size of '%s': %s", o->path,
+                        strerror(errno));
     if (!length)
         return img_fail(e, -EINVAL, "'%s' is empty; give it a size: backplane img resize '%s' 10G",
                         o->path, o->path);
@@ -159,16 +167,18 @@ static int open_format(const struct image_options *o, int fd, char *backing,
     struct stat st;
     int err;
 
+    *out = NULL;
     backing[0] = '\0';
     *backing_format = IMAGE_AUTO;
     if (fstat(fd, &st))
-        return img_fail(e, -errno, "cannot open '%s': %s", o->path, strerror(errno));
+        return img_fail(e, last_error(), "cannot open '%s': %s", o->path, strerror(errno));
     if (o->format == IMAGE_QCOW2 || (o->format == IMAGE_AUTO && is_qcow2(fd)))
         err = qcow2_open(o, fd, backing, backing_format, out, e);
     else
         err = open_raw(o, fd, out, e);
     if (err)
         return err;
+    assert(*out);
     (*out)->device = st.st_dev;
     (*out)->inode = st.st_ino;
     (*out)->path = strdup(o->path);
@@ -230,7 +240,7 @@ static int open_backing(const struct image_options *o, struct image *top, char *
             struct stat st;
 
             if (fstat(fd, &st))
-                err = img_fail(e, -errno, "cannot open '%s': %s", path, strerror(errno));
+                err = img_fail(e, last_error(), "cannot open '%s': %s", path, strerror(errno));
             for (struct image *i = top; !err && i; i = i->backing)
                 if (i->inode == st.st_ino && i->device == st.st_dev)
                     err = img_fail(e, -ELOOP,
@@ -282,7 +292,7 @@ int img_close(struct image *i)
 
     free(path);
     if (close(fd) && !err)
-        err = -errno;
+        err = last_error();
     close_chain(backing);
     return err;
 }
@@ -301,10 +311,10 @@ static int temp_file(struct image_error *e)
         return img_fail(e, -ENOMEM, "no memory for a snapshot");
     fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0)
-        img_fail(e, fd = -errno,
-                 "cannot make a file for `snapshot = yes` in '%s': %s; let TMPDIR be a folder "
-                 "with room",
-                 folder, strerror(errno));
+        fd = img_fail(e, last_error(),
+                      "cannot make a file for `snapshot = yes` in '%s': %s; let TMPDIR be a folder "
+                      "with room",
+                      folder, strerror(errno));
     else
         unlink(path);
     free(path);
@@ -317,7 +327,7 @@ static int put_overlay(const struct image_options *o, struct image **image, stru
     struct image_options options = *o;
     char backing[IMAGE_NAME_MAX + 1];
     uint32_t format;
-    struct image *overlay;
+    struct image *overlay = NULL;
     int fd = temp_file(e), err;
 
     if (fd < 0)
@@ -343,7 +353,7 @@ int img_open_fd(const struct image_options *o, int fd, struct image **out, struc
 {
     char backing[IMAGE_NAME_MAX + 1];
     struct image_options options = *o;
-    struct image *image;
+    struct image *image = NULL;
     uint32_t format;
     int err;
 
@@ -390,7 +400,7 @@ int img_info(const char *path, uint32_t format, struct image_info *out, struct i
 {
     const struct image_options o = {.path = path, .format = format, .readonly = 1};
     uint32_t backing_format;
-    struct image *image;
+    struct image *image = NULL;
     struct stat st;
     int fd, err;
 

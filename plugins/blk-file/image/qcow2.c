@@ -149,7 +149,7 @@ int qcow2_open(const struct image_options *o, int fd, char backing[IMAGE_NAME_MA
     q->image.readonly = o->readonly;
     q->image.unsafe = o->unsafe;
     q->image.messages = o->messages;
-    q->image.path = (char *)(uintptr_t)o->path; /* until the caller gives it one of its own */
+    q->image.path = (char *)o->path; /* until the caller gives it one of its own */
     if (file_bytes < 0)
         err = img_fail(e, -EIO, "cannot find the size of '%s'", o->path);
     else

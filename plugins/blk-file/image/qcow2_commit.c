@@ -102,7 +102,7 @@ static int drop_freed(struct qcow2 *q)
     uint64_t hole = 0, hole_count = 0;
     int err = 0;
 
-    while (!err && q->freed_count) {
+    while (!err && q->freed && q->freed_count) {
         struct freed *f = &q->freed[q->freed_count - 1];
         uint64_t cluster = f->first + f->count - 1, left;
 

@@ -39,10 +39,12 @@ static void write_header(uint8_t *at, const struct qcow2_create *c, uint64_t l1_
         return;
     put_be32(extension, QCOW2_EXT_BACKING_FORMAT);
     put_be32(extension + 4, (uint32_t)strlen(format));
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): its length is in the file */
     memcpy(extension + 8, format, strlen(format));
     extension += 8 + 8 + 8; /* the next one's type and length are 0: the end */
     PUT64(backing_offset, (uint64_t)(extension - at));
     PUT32(backing_length, (uint32_t)strlen(c->backing));
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): as above */
     memcpy(extension, c->backing, strlen(c->backing));
 }
 
@@ -66,7 +68,7 @@ int qcow2_create(int fd, const struct qcow2_create *c, struct image_error *e)
     write_header(at, c, l1_entries);
     put_be64(at + CLUSTER, 2ull * CLUSTER);
     for (uint64_t i = 0; i < clusters; i++)
-        at[2 * CLUSTER + 2 * i + 1] = 1;
+        at[2ull * CLUSTER + 2 * i + 1] = 1;
     if (ftruncate(fd, (off_t)(clusters * CLUSTER)))
         err = -errno;
     /* The header last: until then it is no image. */

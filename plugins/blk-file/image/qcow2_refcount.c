@@ -97,7 +97,7 @@ static void reftable_dirty(struct qcow2 *q, uint32_t entry)
 static int grow_reftable(struct qcow2 *q, uint64_t area)
 {
     uint64_t per_cluster = q->cluster_size / 8;
-    uint64_t entries = (area + 1) * 3 / 2 + per_cluster, offset, got;
+    uint64_t entries = (area + 1) * 3 / 2 + per_cluster, offset = 0, got = 0;
     uint64_t *grown;
     int fresh, err;
 

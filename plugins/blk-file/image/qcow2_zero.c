@@ -20,7 +20,7 @@ static int write_zeroes(struct qcow2 *q, uint64_t offset, uint64_t length)
 
     while (!err && length) {
         uint64_t n = length < ZERO_STEP ? length : ZERO_STEP;
-        const struct iovec iov = {.iov_base = (void *)(uintptr_t)zeroes, .iov_len = n};
+        const struct iovec iov = {.iov_base = (void *)zeroes, .iov_len = n};
         struct cursor from = {.iov = &iov};
 
         err = qcow2_write(&q->image, &from, offset, n);
