@@ -194,7 +194,6 @@ static void bad_96_no_room_is_told_to_the_guest_and_passes(void **state)
 {
     struct fixture *f = *state;
     uint8_t data[4096] = {1};
-    char expected[512];
 
     f->disk = by_threads(f->qcow2);
     for (int n = 0; n < 40; n++) {
@@ -211,11 +210,6 @@ static void bad_96_no_room_is_told_to_the_guest_and_passes(void **state)
         if (n == 20)
             assert_int_equal(disk_flush(f->disk), 0);
     }
-    snprintf(
-        expected, sizeof(expected),
-        "cannot write '%s': Disk quota exceeded; the guest is told; there are no more messages "
-        "like this",
-        f->qcow2);
     assert_int_equal(fake_log_count(f->disk->host), 12); /* two at debug level */
     for (unsigned n = 0; n < 40; n++)
         disk_expect(f->disk, 131072ull * n + 4096, 4096, (uint8_t)n);

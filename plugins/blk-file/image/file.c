@@ -32,8 +32,8 @@ int cursor_slice(const struct cursor *c, uint64_t length, struct iovec *iov, int
 
     *bytes = 0;
     while (*bytes < length && count < max) {
-        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the buffers are as
-         * long as the callers say, which it cannot see */
+        /* The buffers are as long as callers say, which the analyzer cannot see. */
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
         uint64_t n = from->iov_len - skip;
 
         if (n > length - *bytes)

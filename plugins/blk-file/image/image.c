@@ -170,8 +170,11 @@ static int open_format(const struct image_options *o, int fd, char *backing,
     *out = NULL;
     backing[0] = '\0';
     *backing_format = IMAGE_AUTO;
-    if (fstat(fd, &st))
-        return img_fail(e, last_error(), "cannot open '%s': %s", o->path, strerror(errno));
+    if (fstat(fd, &st)) {
+        err = last_error();
+        img_fail(e, err, "cannot open '%s': %s", o->path, strerror(-err));
+        return err;
+    }
     if (o->format == IMAGE_QCOW2 || (o->format == IMAGE_AUTO && is_qcow2(fd)))
         err = qcow2_open(o, fd, backing, backing_format, out, e);
     else
@@ -185,7 +188,8 @@ static int open_format(const struct image_options *o, int fd, char *backing,
     if ((*out)->path)
         return 0;
     (*out)->ops->close(*out);
-    return img_fail(e, -ENOMEM, "no memory to open '%s'", o->path);
+    img_fail(e, -ENOMEM, "no memory to open '%s'", o->path);
+    return -ENOMEM;
 }
 
 /* ---- chains ---- */
@@ -257,6 +261,7 @@ static int open_backing(const struct image_options *o, struct image *top, char *
         free(path);
         if (err)
             return err;
+        assert(image);
         at->backing = image;
         if (format == IMAGE_AUTO && next[0])
             return img_fail(e, -EPERM,
@@ -362,6 +367,7 @@ int img_open_fd(const struct image_options *o, int fd, struct image **out, struc
     err = open_format(&options, fd, backing, &format, &image, e);
     if (err)
         return err;
+    assert(image);
     err = open_backing(&options, image, backing, format, e);
     if (!err && o->snapshot)
         err = put_overlay(o, &image, e);
@@ -415,6 +421,7 @@ int img_info(const char *path, uint32_t format, struct image_info *out, struct i
         close(fd);
         return err;
     }
+    assert(image);
     out->format = strcmp(image->ops->name, "qcow2") == 0 ? IMAGE_QCOW2 : IMAGE_RAW;
     out->length = image->length;
     if (out->format == IMAGE_QCOW2)

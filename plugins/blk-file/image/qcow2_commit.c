@@ -27,7 +27,7 @@ static int write_entries(struct qcow2 *q, const uint64_t *table, uint64_t at, ui
         int err;
 
         for (uint32_t i = 0; i < n; i++)
-            put_be64(step + 8u * i, table[from + i]);
+            put_be64(step + (size_t)8 * i, table[from + i]);
         err = file_write(q->image.fd, step, at + 8ull * from, 8ull * n);
         if (err)
             return err;
@@ -173,7 +173,7 @@ int qcow2_forget(struct qcow2 *q, uint64_t offset, uint64_t count)
         last->count += count;
         return 0;
     }
-    if (q->freed_count == q->freed_capacity) {
+    if (!q->freed || q->freed_count == q->freed_capacity) {
         uint32_t capacity = q->freed_capacity ? q->freed_capacity * 2 : 64;
         struct freed *grown = realloc(q->freed, capacity * sizeof(*grown));
 

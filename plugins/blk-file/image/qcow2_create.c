@@ -25,7 +25,7 @@ static void write_header(uint8_t *at, const struct qcow2_create *c, uint64_t l1_
     uint8_t *extension = at + QCOW2_HEADER_MAX;
     const char *format = c->backing_format == IMAGE_QCOW2 ? "qcow2" : "raw";
 
-    memcpy(at, QCOW2_MAGIC, 4);
+    PUT32(magic, QCOW2_MAGIC_NUMBER);
     PUT32(version, 3);
     PUT32(cluster_bits, CLUSTER_BITS);
     PUT64(length, c->length);

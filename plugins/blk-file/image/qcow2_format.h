@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define QCOW2_MAGIC "QFI\xfb"
+#define QCOW2_MAGIC_NUMBER 0x514649fbu /* the same */
 
 struct qcow2_header {
     uint32_t magic, version;

@@ -172,6 +172,7 @@ static int write_new(struct qcow2 *q, struct cursor *from, uint64_t offset, uint
     if (!err)
         err = copy_part(q, &t.last, offset + t.bytes, t.tail, t.at + t.head + t.bytes, t.fresh);
     pthread_mutex_lock(&q->lock);
+    /* If there is no room for the map, the new clusters leak. */
     if (!err)
         err = qcow2_map_set(q, offset, t.count, t.at | QCOW2_COPIED);
     else

@@ -170,8 +170,8 @@ static int set_run(struct qcow2 *q, uint64_t first, uint64_t count)
         uint64_t index;
         int err = block_of(q, first + i, &t, &index);
 
-        if (err)
-            return err;
+        if (err || !t)
+            return err ? err : -EIO;
         refcount_set(q, t, index, 1);
     }
     note_used(q, first, count);
@@ -238,7 +238,7 @@ int qcow2_refcount_drop(struct qcow2 *q, uint64_t cluster, uint64_t *left)
     if (err)
         return err;
     value = t ? refcount_get(q, t->data, index) : 0;
-    if (!value)
+    if (!t || !value)
         return qcow2_is_corrupt(q, "cluster %llu is in use, and is not counted",
                                 (unsigned long long)cluster);
     *left = value - 1;
