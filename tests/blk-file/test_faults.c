@@ -101,6 +101,7 @@ int fdatasync(int fd)
 struct fixture {
     char *folder;
     const char *raw, *qcow2;
+    struct file_config config; /* the plugin's as long as the disk lives */
     struct disk *disk;
 };
 
@@ -138,12 +139,11 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct disk *by_threads(const char *path)
+static struct disk *by_threads(struct fixture *f, const char *path)
 {
-    struct file_config config = disk_config(path);
-
-    config.io = IO_THREADS;
-    return disk_new(&config);
+    f->config = disk_config(path);
+    f->config.io = IO_THREADS;
+    return disk_new(&f->config);
 }
 
 /* ---- the tests ---- */
@@ -153,7 +153,7 @@ static void bad_96_interrupted_and_short_transfers_go_on(void **state)
     struct fixture *f = *state;
 
     for (int i = 0; i < 2; i++) {
-        f->disk = by_threads(i ? f->qcow2 : f->raw);
+        f->disk = by_threads(f, i ? f->qcow2 : f->raw);
         ragged = 1;
         for (unsigned n = 0; n < 32; n++)
             disk_fill(f->disk, n * 300032ull, 300032, (uint8_t)(n + 1));
@@ -176,7 +176,7 @@ static void bad_96_an_io_error_is_told_to_the_guest_and_passes(void **state)
     uint8_t data[4096];
 
     for (int i = 0; i < 2; i++) {
-        f->disk = by_threads(i ? f->qcow2 : f->raw);
+        f->disk = by_threads(f, i ? f->qcow2 : f->raw);
         disk_fill(f->disk, 65536, 4096, 7);
         read_error = EIO;
         assert_int_equal(disk_do(f->disk, BP_BLOCK_READ, 65536, data, 4096), -EIO);
@@ -195,7 +195,7 @@ static void bad_96_no_room_is_told_to_the_guest_and_passes(void **state)
     struct fixture *f = *state;
     uint8_t data[4096] = {1};
 
-    f->disk = by_threads(f->qcow2);
+    f->disk = by_threads(f, f->qcow2);
     for (int n = 0; n < 40; n++) {
         int status;
 
@@ -224,7 +224,7 @@ static void bad_96_a_flush_that_failed_does_not_succeed_later(void **state)
     struct fixture *f = *state;
 
     for (int i = 0; i < 2; i++) {
-        f->disk = by_threads(i ? f->qcow2 : f->raw);
+        f->disk = by_threads(f, i ? f->qcow2 : f->raw);
         disk_fill(f->disk, 0, 4096, 7);
         sync_error = EIO;
         assert_int_equal(disk_flush(f->disk), -EIO);
