@@ -14,6 +14,9 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config libinih-dev libjson-c
     liburing-dev zlib1g-dev)
 # shellcheck disable=SC2034
 packages_guest=(cpio gzip)
+# What tests/pci-boot puts into its guest.
+# shellcheck disable=SC2034
+packages_pci=(pciutils)
 # shellcheck disable=SC2034
 packages_lab=(qemu-system-x86)
 # What preset aarch64 takes of this machine, and what it links from a folder of its own.

@@ -112,7 +112,7 @@ struct bp_machine {
     struct limit reset_limit;
     struct limit memory_limit;
     pthread_mutex_t failure_lock; /* a leaf lock, for bp_node.failure: vCPUs fail at once */
-    struct wake wake; /* bp_machine_fd() */
+    struct wake wake;             /* bp_machine_fd() */
     int log_fd;
 };
 
