@@ -14,7 +14,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
 #include <sys/eventfd.h>
+#endif
 #include <unistd.h>
 
 #define FEATURES_OF_RINGS                                                                          \
@@ -334,6 +336,7 @@ void virtio_kick(struct virtio *v, uint32_t n)
 
 /* ---- doorbells ---- */
 
+#ifdef __linux__
 static void rung(void *self, int fd, uint32_t events)
 {
     struct virtio *v = self;
@@ -374,6 +377,14 @@ static void make_doorbells(struct virtio *v)
         v->fds[n] = fd;
     }
 }
+
+#else
+/* bp.doorbell/1 is eventfds, which other systems do not have. */
+static void make_doorbells(struct virtio *v)
+{
+    (void)v;
+}
+#endif
 
 /* ---- life ---- */
 

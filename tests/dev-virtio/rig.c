@@ -52,7 +52,7 @@ struct rig *rig_new(const char *model, void *config, const struct rig_kind *kind
         r->devfn = fake_pci_function(r->host, 0);
         fake_pci_start(r->host, r->devfn);
         fake_pci_msix_on(r->host, r->devfn);
-        r->bar = FAKE_BAR_MEMORY(r->devfn, 0);
+        r->bar = FAKE_BAR_MEMORY((uint64_t)r->devfn, 0);
     }
     return r;
 }
@@ -243,7 +243,7 @@ static void publish_split(struct rig *r, uint32_t n, uint16_t head)
     struct rig_queue *q = &r->queues[n];
     uint8_t *avail = rig_ram(r, RIG_DRIVER(n));
 
-    bp_put_le16(avail + 4 + 2 * (q->next % RIG_QUEUE_SIZE), head);
+    bp_put_le16(avail + 4 + 2 * (size_t)(q->next % RIG_QUEUE_SIZE), head);
     bp_put_le16(avail + 2, ++q->next);
 }
 
@@ -365,8 +365,8 @@ int rig_used(struct rig *r, uint32_t n, uint16_t *id, uint32_t *len)
 
 uint32_t rig_do(struct rig *r, uint32_t n, const struct rig_buffer *buffers, uint32_t count)
 {
-    uint16_t id = rig_add(r, n, buffers, count), got;
-    uint32_t len;
+    uint16_t id = rig_add(r, n, buffers, count), got = 0;
+    uint32_t len = 0;
 
     rig_notify(r, n);
     assert_true(rig_used(r, n, &got, &len));

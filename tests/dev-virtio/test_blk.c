@@ -73,7 +73,7 @@ static uint8_t run(struct rig *r, uint32_t type, uint64_t sector, uint32_t len)
 static void works(struct rig *r)
 {
     assert_int_equal(run(r, VIRTIO_BLK_T_IN, 3, 1024), VIRTIO_BLK_S_OK);
-    assert_memory_equal(rig_ram(r, DATA), disk->data + 3 * 512, 1024);
+    assert_memory_equal(rig_ram(r, DATA), disk->data + 3 * (size_t)512, 1024);
 }
 
 static void sectors_are_read(void **state)
@@ -126,7 +126,7 @@ static void the_cache_is_switched_by_the_driver(void **state)
 static void requests_complete_out_of_order(void **state)
 {
     struct rig *r = *state;
-    uint16_t ids[3], got;
+    uint16_t ids[3], got = 0;
 
     rig_start(r, 0, 1);
     for (uint32_t i = 0; i < 3; i++) {
@@ -299,7 +299,7 @@ static void bad_46_driver_that_does_not_wait_for_the_reset(void **state)
     fake_advance_ns(r->host, 0);
     assert_int_equal(fake_block_complete(disk, 0), 1);
     assert_true(rig_used(r, 0, NULL, NULL));
-    assert_memory_equal(rig_ram(r, DATA), disk->data + 3 * 512, 1024);
+    assert_memory_equal(rig_ram(r, DATA), disk->data + 3 * (size_t)512, 1024);
 }
 
 static void bad_46_queue_reset_with_requests_under_way(void **state)
@@ -415,7 +415,7 @@ static void bad_45_descriptor_changed_after_it_was_taken(void **state)
     memset(rig_ram(r, RIG_DESC(0)), 0xff, 12); /* address and length of the first */
     header(r, VIRTIO_BLK_T_OUT, UINT64_MAX);
     fake_block_complete(disk, 0);
-    assert_memory_equal(rig_ram(r, DATA), disk->data + 3 * 512, 512);
+    assert_memory_equal(rig_ram(r, DATA), disk->data + 3 * (size_t)512, 512);
     assert_int_equal(*rig_ram(r, STATUS_AT), VIRTIO_BLK_S_OK);
 }
 

@@ -95,8 +95,8 @@ static void indirect_tables_are_followed(void **state)
 
     rig_start(r, BIT(VIRTIO_F_INDIRECT_DESC), 1);
     for (uint32_t i = 0; i < 3 * RIG_QUEUE_SIZE; i++) {
-        uint16_t id = rig_add_indirect(r, 0, b, 2, 32, 0), got;
-        uint32_t len;
+        uint16_t id = rig_add_indirect(r, 0, b, 2, 32, 0), got = 0;
+        uint32_t len = 0;
 
         rig_notify(r, 0);
         assert_true(rig_used(r, 0, &got, &len));
@@ -132,7 +132,8 @@ static void an_interrupt_comes_at_the_event_index(void **state)
                 bp_put_le16(event, (uint16_t)(4 | (lap % 2 ? 0u : 0x8000u)));
                 bp_put_le16(event + 2, 2);
             } else {
-                bp_put_le16(event + 4 + 2 * RIG_QUEUE_SIZE, (uint16_t)(lap * RIG_QUEUE_SIZE + 4));
+                bp_put_le16(event + 4 + 2 * (size_t)RIG_QUEUE_SIZE,
+                            (uint16_t)(lap * RIG_QUEUE_SIZE + 4));
             }
             works(r);
             assert_int_equal(rig_interrupted(r, 0), i == 4);
@@ -153,7 +154,7 @@ static void the_device_says_when_it_wants_a_kick(void **state)
                              i % RIG_QUEUE_SIZE | (i < RIG_QUEUE_SIZE ? 0x8000u : 0u));
             assert_int_equal(bp_le16(device + 2), 2);
         } else {
-            assert_int_equal(bp_le16(device + 4 + 8 * RIG_QUEUE_SIZE), i);
+            assert_int_equal(bp_le16(device + 4 + 8 * (size_t)RIG_QUEUE_SIZE), i);
         }
     }
 }
@@ -201,6 +202,31 @@ static void state_moves_in_the_middle_of_a_lap(void **state)
     for (uint32_t i = 0; i < RIG_QUEUE_SIZE; i++)
         works(to);
     rig_free(to);
+}
+
+/* With doorbells the vCPU that notifies does no work: the loop does. */
+static void a_doorbell_is_answered_by_the_loop(void **state)
+{
+    const struct rig_kind *kind = *state;
+    struct rig *r;
+
+    fake_offer_doorbells(true);
+    config = (struct rng_config){.period = 1000};
+    r = rig_new("rng", &config, kind);
+    fake_offer_doorbells(false);
+    rig_start(r, 0, 1);
+    rig_add(r, 0, &one, 1);
+    rig_notify(r, 0);
+    assert_false(rig_used(r, 0, NULL, NULL));
+    assert_int_equal(fake_poll(r->host, 1000), 1);
+    assert_true(rig_used(r, 0, NULL, NULL));
+    assert_true(rig_interrupted(r, 0));
+    rig_set_status(r, 0); /* one that was rung before a reset finds nothing */
+    rig_notify(r, 0);
+    rig_start(r, 0, 1);
+    fake_poll(r->host, 1000);
+    assert_false(rig_used(r, 0, NULL, NULL));
+    rig_free(r);
 }
 
 /* ---- what a guest should not do: rings ---- */
@@ -494,7 +520,7 @@ static void a_rate_is_kept(void **state)
     struct rig *r;
     const struct rig_kind *kind = *state;
     const struct rig_buffer b = {RIG_DATA, 100, 1};
-    uint32_t len;
+    uint32_t len = 0;
 
     config = (struct rng_config){.period = 1000, .rate = 150};
     r = rig_new("rng", &config, kind);
@@ -606,6 +632,7 @@ static const struct CMUnitTest tests[] = {
     RIG_EACH(a_queue_is_reset_alone_and_works_again, setup, teardown),
     RIG_EACH(state_moves_in_the_middle_of_a_lap, setup, teardown),
     RIG_EACH(a_rate_is_kept, NULL, NULL),
+    RIG_EACH(a_doorbell_is_answered_by_the_loop, NULL, NULL),
     RIG_EACH(status_bits_are_cleared_by_reset_alone, setup, teardown),
     RIG_EACH(bad_29_self_loop, setup, teardown),
     RIG_EACH(bad_30_chain_longer_than_the_queue, setup, teardown),

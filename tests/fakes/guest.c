@@ -90,6 +90,8 @@ static uint32_t access_piece(struct fake_host *h, uint32_t space, uint64_t addre
         return 1;
     }
     p = first_piece(r, address - r->base, left);
+    if (in && fake_ring(h, r, p.offset, (*in & mask(p.len)) << (8 * p.skip), p.width))
+        return p.len;
     fake_enter(h);
     if (in)
         r->ops->write(r->self, p.offset, (*in & mask(p.len)) << (8 * p.skip), p.width);

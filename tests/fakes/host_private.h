@@ -26,6 +26,7 @@
 
 #define REGIONS_MAX 32
 #define WATCHES_MAX 32
+#define BELLS_MAX 32
 #define TIMERS_MAX 16
 #define PIO_PORTS 0x10000u
 
@@ -57,6 +58,14 @@ struct watch {
     void *self;
 };
 
+/* A doorbell: ring_fd(). */
+struct bell {
+    struct bp_region *region;
+    uint64_t offset, value;
+    uint32_t width;
+    int fd;
+};
+
 struct fake_host {
     struct bp_node node;
     const struct bp_model *model;
@@ -78,8 +87,9 @@ struct fake_host {
     uint8_t *ram;
     void *maps[1024]; /* of dma_map(), until dma_unmap() */
 
-    struct fake_pci *pci; /* pci.c's */
-    bool masters_off;     /* dma_*() find no memory */
+    struct bell bells[BELLS_MAX]; /* fd 0: none */
+    struct fake_pci *pci;         /* pci.c's */
+    bool masters_off;             /* dma_*() find no memory */
 
     uint8_t irq[FAKE_IRQS];
     uint32_t edges[FAKE_IRQS];
@@ -102,6 +112,14 @@ struct bp_region *fake_new_region(struct bp_node *node, uint32_t space, uint64_t
 int fake_in_ram(uint64_t gpa, uint64_t len);
 int fake_watch(struct bp_node *node, int fd, uint32_t events,
                void (*ready)(void *self, int fd, uint32_t events), void *self);
+
+/* ---- doorbells.c ---- */
+
+/* The table, if they are offered. */
+const void *fake_doorbell_extension(void);
+/* Rings the bell that the write is for: 1, or 0 if there is none. */
+int fake_ring(struct fake_host *h, const struct bp_region *region, uint64_t offset, uint64_t value,
+              uint32_t width);
 
 /* ---- guest.c ---- */
 

@@ -4,6 +4,7 @@
  */
 #include "fakes/host_private.h"
 
+#include <backplane/ext/doorbell.h>
 #include <backplane/ext/memory.h>
 
 char fake_failure_text[1024];
@@ -81,6 +82,8 @@ static const void *host_extension(struct bp_node *node, const char *id)
     assert_non_null(id);
     if (strcmp(id, BP_MEMORY_ID) == 0)
         return &memory;
+    if (strcmp(id, BP_DOORBELL_ID) == 0)
+        return fake_doorbell_extension();
     return strcmp(id, BP_PCI_ID) == 0 ? fake_pci_extension(node->host) : NULL;
 }
 

@@ -16,9 +16,9 @@
 #include <backplane/util/le.h>
 #include <backplane/util/log.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define CLASS_MEMORY 0xff0000u
@@ -48,7 +48,7 @@ struct balloon {
     const struct balloon_config *config;
     const struct bp_memory *memory; /* or NULL: pages stay */
     uint64_t wanted;                /* pages; atomic: set_target() is [any] */
-    int wake;                       /* eventfd: `wanted` changed */
+    int wake[2];                    /* a pipe that is readable when `wanted` changed */
     uint16_t stats_id, stats_slots; /* the buffer that the guest gets back to fill it again */
     uint8_t has_stats_buffer;
     uint8_t reserved[7];
@@ -233,11 +233,12 @@ static void show_target(struct balloon *b)
 
 static void woken(void *self, int fd, uint32_t events)
 {
-    uint64_t count;
+    char bytes[64];
 
     (void)events;
-    if (read(fd, &count, sizeof(count)) == sizeof(count))
-        show_target(self);
+    while (read(fd, bytes, sizeof(bytes)) == sizeof(bytes))
+        ;
+    show_target(self);
 }
 
 static void reset(struct virtio *v)
@@ -278,9 +279,10 @@ static void destroy(struct virtio *v)
 {
     struct balloon *b = (struct balloon *)v;
 
-    if (b->wake >= 0) {
-        v->host->fd_watch(v->node, b->wake, 0, NULL, NULL);
-        close(b->wake);
+    if (b->wake[0] >= 0) {
+        v->host->fd_watch(v->node, b->wake[0], 0, NULL, NULL);
+        close(b->wake[0]);
+        close(b->wake[1]);
     }
     pthread_mutex_destroy(&b->lock);
 }
@@ -290,11 +292,10 @@ static void destroy(struct virtio *v)
 static void set_target(void *self, uint64_t bytes)
 {
     struct balloon *b = self;
-    uint64_t one = 1;
     ssize_t told;
 
     __atomic_store_n(&b->wanted, bytes / PAGE, __ATOMIC_RELAXED);
-    told = write(b->wake, &one, sizeof(one)); /* fails only when it is set already */
+    told = write(b->wake[1], "", 1); /* fails only when it is full, and so readable */
     (void)told;
 }
 
@@ -355,6 +356,18 @@ static const struct virtio_device device = {
     .extension = extension,
 };
 
+static int make_pipe(struct balloon *b)
+{
+    if (pipe(b->wake)) {
+        b->wake[0] = b->wake[1] = -1;
+        return -errno;
+    }
+    for (int i = 0; i < 2; i++)
+        if (fcntl(b->wake[i], F_SETFD, FD_CLOEXEC) || fcntl(b->wake[i], F_SETFL, O_NONBLOCK))
+            return -errno;
+    return 0;
+}
+
 static int create(const struct bp_host *host, struct bp_node *node, const void *config, void **self)
 {
     const struct balloon_config *c = config;
@@ -368,10 +381,11 @@ static int create(const struct bp_host *host, struct bp_node *node, const void *
     pthread_mutex_init(&b->lock, NULL);
     b->config = c;
     b->wanted = c->target / PAGE;
-    b->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    err = b->wake < 0 ? -errno : host->fd_watch(node, b->wake, BP_FD_READ, woken, b);
+    err = make_pipe(b);
+    if (!err)
+        err = host->fd_watch(node, b->wake[0], BP_FD_READ, woken, b);
     if (err)
-        bp_failf(host, node, err, "cannot make an eventfd for the balloon: %s", strerror(-err));
+        bp_failf(host, node, err, "cannot make a pipe for the balloon: %s", strerror(-err));
     if (c->stats_period) {
         features |= BIT(VIRTIO_BALLOON_F_STATS_VQ);
         queues++;

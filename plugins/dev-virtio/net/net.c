@@ -65,6 +65,7 @@ static int features_ok(struct virtio *v, uint64_t f)
         {VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_CTRL_VQ},
         {VIRTIO_NET_F_MQ, VIRTIO_NET_F_CTRL_VQ},
         {VIRTIO_NET_F_CTRL_MAC_ADDR, VIRTIO_NET_F_CTRL_VQ},
+        {VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, VIRTIO_NET_F_CTRL_VQ},
     };
 
     (void)v;

@@ -148,8 +148,8 @@ int64_t net_transmit(struct net *net, uint32_t n, const struct chain *c)
         virtio_guest(v, wrong);
         return 0;
     }
-    if (!net->backend.ops)
-        return 0; /* no cable */
+    if (!net->backend.ops || pair >= net->pairs)
+        return 0; /* no cable; or a pair that is not in use (5.1.6.5.5) */
     if (!(h.flags & HDR_F_NEEDS_CSUM))
         h.csum_start = h.csum_offset = 0;
     if (h.gso_type == BP_GSO_NONE)

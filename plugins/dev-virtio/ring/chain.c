@@ -29,7 +29,7 @@ int ring_load16(const struct queue *q, uint64_t gpa, uint16_t *out)
     if (!at)
         return err;
     if (len == 2) {
-        *out = __atomic_load_n((uint16_t *)at, __ATOMIC_ACQUIRE);
+        *out = __atomic_load_n((uint16_t *)at, __ATOMIC_SEQ_CST);
         err = 0;
     }
     q->host->dma_unmap(q->node, at, 0);
@@ -45,7 +45,7 @@ int ring_store16(const struct queue *q, uint64_t gpa, uint16_t value)
     if (!at)
         return err;
     if (len == 2) {
-        __atomic_store_n((uint16_t *)at, value, __ATOMIC_RELEASE);
+        __atomic_store_n((uint16_t *)at, value, __ATOMIC_SEQ_CST);
         err = 0;
     }
     q->host->dma_unmap(q->node, at, err ? 0 : 2);

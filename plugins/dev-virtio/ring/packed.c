@@ -74,7 +74,6 @@ int packed_arm(struct queue *q)
     }
     if (ring_store16(q, q->device + EVENT_FLAGS, flags))
         return 0;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return q->in_flight < q->size && is_available(q) != 0;
 }
 
@@ -144,7 +143,6 @@ int packed_publish(struct queue *q)
     }
     if (!q->unsignalled)
         return 0;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     wanted = wants_interrupt(q, q->unsignalled > UINT16_MAX ? UINT16_MAX : q->unsignalled);
     q->unsignalled = 0;
     return wanted;

@@ -130,7 +130,8 @@ void chain_unmap(const struct queue *q, const struct chain_map *maps, uint32_t c
 /* ---- between the files of ring/ ---- */
 
 /* Aligned little-endian words of guest memory that the driver accesses at the same time: one
- * access, that orders (acquire; release). -EFAULT unless it is RAM. */
+ * access, sequentially consistent, as each side writes one word and then reads the other's. -EFAULT
+ * unless it is RAM. */
 int ring_load16(const struct queue *q, uint64_t gpa, uint16_t *out);
 int ring_store16(const struct queue *q, uint64_t gpa, uint16_t value);
 

@@ -44,7 +44,8 @@ int split_pop(struct queue *q, struct chain *out)
     if (count <= 0)
         return count;
     /* The acquire of idx orders this read after it. */
-    if (ring_load16(q, q->driver + RING_ENTRIES + 2u * (q->next_avail & (q->size - 1u)), &head))
+    if (ring_load16(q, q->driver + RING_ENTRIES + 2u * (uint64_t)(q->next_avail & (q->size - 1u)),
+                    &head))
         return no_ram(q);
     err = chain_from_split(q, head, out);
     if (err)
@@ -59,8 +60,8 @@ int split_arm(struct queue *q)
     if (q->event_idx &&
         ring_store16(q, q->device + RING_ENTRIES + (uint64_t)USED_BYTES * q->size, q->next_avail))
         return 0; /* the next pop tells */
-    /* The driver writes idx, then reads avail_event; this side the other way round (2.7.13.4.1). */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    /* The driver writes idx, then reads avail_event; this side the other way round (2.7.13.4.1),
+     * which sequential consistency keeps apart. */
     return available(q) != 0;
 }
 
@@ -104,7 +105,6 @@ int split_publish(struct queue *q)
     }
     if (!q->unsignalled)
         return 0;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     wanted = wants_interrupt(q, q->unsignalled > UINT16_MAX ? UINT16_MAX : q->unsignalled);
     q->unsignalled = 0; /* the driver looks again after it has moved used_event */
     return wanted;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * dev-virtio/rng/rng.c - the entropy device (virtio 1.2, 5.4): the guest gives buffers, and gets
- * them back with bytes of the host's getrandom().
+ * them back with bytes of the host's getentropy().
  *
  * `rate` bytes in each `period` milliseconds of guest time are given, for hosts that want to bound
  * what a guest can take; what is asked beyond that waits for the next period. One buffer gets 64
@@ -11,10 +11,11 @@
 
 #include <backplane/util/log.h>
 #include <errno.h>
-#include <sys/random.h>
+#include <sys/random.h> /* getentropy() */
+#include <unistd.h>
 
 #define REQUEST_MAX 65536u /* bytes */
-#define CHUNK 4096u
+#define CHUNK 256u         /* what getentropy() gives at once */
 #define NS_PER_MS UINT64_C(1000000)
 #define TIMER_PERIOD VIRTIO_TIMER_DEVICE
 
@@ -58,15 +59,12 @@ static int64_t rng_chain(struct virtio *v, uint32_t n, const struct chain *c)
         want = (uint32_t)left;
     while (done < want) {
         uint32_t len = want - done < CHUNK ? want - done : CHUNK;
-        ssize_t got = getrandom(bytes, len, 0);
 
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0 || chain_write(&v->queues[n], c, done, bytes, (uint32_t)got) < 0) {
+        if (getentropy(bytes, len) || chain_write(&v->queues[n], c, done, bytes, len) < 0) {
             virtio_guest(v, "a buffer for random bytes is not in RAM");
             break;
         }
-        done += (uint32_t)got;
+        done += len;
     }
     r->given += done;
     return done;

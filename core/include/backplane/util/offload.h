@@ -72,6 +72,7 @@ struct bp_segments {
     uint32_t payload;            /* bytes of data in each frame but the last */
     uint32_t count;              /* frames in all */
     uint8_t type, ipv6;
+    uint8_t reserved[6];
 };
 
 /* Finds the network header: behind up to two VLAN tags. -1 if it is no IPv4 or IPv6. */
@@ -103,8 +104,11 @@ static inline int bp_segment_begin(struct bp_segments *s, const uint8_t *frame, 
 {
     uint32_t kind = type & ~BP_GSO_ECN, ip_bytes;
 
-    *s =
-        (struct bp_segments){.frame = frame, .len = len, .transport = start, .type = (uint8_t)type};
+    memset(s, 0, sizeof(*s));
+    s->frame = frame;
+    s->len = len;
+    s->transport = start;
+    s->type = (uint8_t)type;
     if (!mss || bp_find_network(frame, len, &s->network, &s->ipv6))
         return -1;
     ip_bytes = s->ipv6 ? 40 : 20;

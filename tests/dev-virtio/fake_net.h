@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * fakes/net.h - a network under the test's control: it keeps what is sent, takes as much as it is
- * told, and gives frames.
+ * dev-virtio/fake_net.h - a network under the test's control: it keeps what is sent, takes as much
+ * as it is told, and gives frames.
  */
-#ifndef FAKES_NET_H
-#define FAKES_NET_H
+#ifndef FAKE_NET_H
+#define FAKE_NET_H
 
 #include <backplane/net.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * fakes/net.c - a network for unit tests: see fakes/net.h.
+ * dev-virtio/fake_net.c - a network for unit tests: see fakes/net.h.
  */
-#include "fakes/net.h"
+#include "fake_net.h"
 
 #include <errno.h>
 #include <setjmp.h>
