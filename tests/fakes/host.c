@@ -2,10 +2,10 @@
  *
  * fakes/host.c - a host for unit tests of plugins: see fakes/host.h.
  *
- * Everything happens on the test's thread. The watches are a real epoll instance, so that what
- * epoll refuses (regular files) is refused here too. Plugins are never unloaded: leak checkers need
- * their names. What it does not show: races between vCPU threads, and the conflicts between
- * instances that a machine finds.
+ * Everything happens on the test's thread, but that a plugin may log on one of its own. The watches
+ * are a real epoll instance, so that what epoll refuses (regular files) is refused here too.
+ * Plugins are never unloaded: leak checkers need their names. What it does not show: races between
+ * vCPU threads, and the conflicts between instances that a machine finds.
  */
 #include "fakes/host.h"
 
@@ -14,6 +14,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -99,7 +100,9 @@ struct fake_host {
     uint32_t msi_data;
     unsigned msi_count;
     uint32_t request, request_code;
-    char log[1024];
+    /* Written on any thread, looked at under the lock. */
+    pthread_mutex_t log_lock;
+    char log[1024], log_seen[1024];
     uint32_t log_level;
     unsigned log_count;
 };
@@ -140,9 +143,11 @@ static void host_log(struct bp_node *node, uint32_t level, const char *text)
 
     if (plain < BP_LOG_ERROR || plain > BP_LOG_DEBUG || !*text || strchr(text, '\n'))
         fake_fail("bad log line at level %u: '%s'", level, text);
+    pthread_mutex_lock(&h->log_lock);
     snprintf(h->log, sizeof(h->log), "%s", text);
     h->log_level = level;
     h->log_count++;
+    pthread_mutex_unlock(&h->log_lock);
 }
 
 static int host_fail(struct bp_node *node, int err, const char *text)
@@ -546,6 +551,7 @@ int fake_host_try(const char *path, const char *model, const void *config, struc
     int err;
 
     assert_non_null(h);
+    pthread_mutex_init(&h->log_lock, NULL);
     assert_int_not_equal(m->kind, BP_KIND_CPU);
     h->node.host = h;
     h->model = m;
@@ -862,14 +868,22 @@ uint32_t fake_request(struct fake_host *h, uint32_t *code)
 
 const char *fake_log(struct fake_host *h, uint32_t *level)
 {
+    pthread_mutex_lock(&h->log_lock);
     if (level)
         *level = h->log_level;
-    return h->log;
+    memcpy(h->log_seen, h->log, sizeof(h->log));
+    pthread_mutex_unlock(&h->log_lock);
+    return h->log_seen;
 }
 
 unsigned fake_log_count(struct fake_host *h)
 {
-    return h->log_count;
+    unsigned count;
+
+    pthread_mutex_lock(&h->log_lock);
+    count = h->log_count;
+    pthread_mutex_unlock(&h->log_lock);
+    return count;
 }
 
 const char *fake_failure(void)
