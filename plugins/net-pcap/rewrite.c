@@ -56,7 +56,7 @@ static int parse_mac(const char *text, size_t len, uint8_t *out)
         }
         if (digit == 16)
             return -1;
-        out[i / 3] = (uint8_t)(i % 3 ? out[i / 3] << 4 | digit : digit);
+        out[i / 3] = (uint8_t)(i % 3 ? (uint32_t)out[i / 3] << 4 | digit : digit);
     }
     return 0;
 }
