@@ -13,6 +13,7 @@
 #include "filter.h"
 #include "writer.h"
 
+#include <backplane/util/frame.h>
 #include <backplane/util/log.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -137,7 +138,7 @@ static uint32_t send_frames(void *self, uint32_t queue, const struct bp_frame *f
     uint32_t taken = ((const struct bp_net *)c->net.ops)->send(c->net.self, queue, frames, count);
 
     for (uint32_t i = 0; i < taken && i < count; i++)
-        record(c, &frames[i], RECORD_OUTBOUND, when_ns);
+        record(c, bp_frame_at(frames, i), RECORD_OUTBOUND, when_ns);
     return taken;
 }
 

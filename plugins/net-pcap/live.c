@@ -14,6 +14,7 @@
 #include "filter.h"
 #include "net_pcap.h"
 
+#include <backplane/util/frame.h>
 #include <backplane/util/log.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -164,7 +165,7 @@ static uint32_t send_frames(void *self, uint32_t queue, const struct bp_frame *f
 
     (void)queue;
     for (uint32_t i = 0; i < count; i++) {
-        const struct bp_frame *f = &frames[i];
+        const struct bp_frame *f = bp_frame_at(frames, i);
         uint64_t len = frame_len(f);
         const void *data = l->out;
 
