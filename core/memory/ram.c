@@ -223,6 +223,26 @@ int ram_write(struct ram *ram, uint64_t gpa, const void *from, uint64_t len)
     return 0;
 }
 
+int ram_discard(struct ram *ram, uint64_t gpa, uint64_t len)
+{
+    if (gpa % RAM_PAGE || len % RAM_PAGE)
+        return -EINVAL;
+    if (!all_ram(ram, gpa, len))
+        return -EFAULT;
+    ram_mark_dirty(ram, gpa, len);
+    while (len) {
+        uint64_t part = len;
+        uint8_t *host = ram_map(ram, gpa, &part);
+        /* A private page that is dropped is a zeroed one at the next access; of a shared mapping
+         * the file would bring the old one back. */
+        if (madvise(host, part, ram->fd >= 0 ? MADV_REMOVE : MADV_DONTNEED))
+            return -errno;
+        gpa += part;
+        len -= part;
+    }
+    return 0;
+}
+
 int ram_gpa(const struct ram *ram, const void *host, uint64_t *gpa)
 {
     uintptr_t at = (uintptr_t)host;
