@@ -60,10 +60,12 @@ static void lose(struct live *l)
 /* Gives a frame to the NIC; 0 if that has no room. */
 static int deliver(struct live *l, const uint8_t *data, uint32_t len)
 {
-    /* The NIC does not write to it. */
-    struct bp_buf buf = {.data = (void *)(uintptr_t)data, .len = len};
+    struct bp_buf buf = {.len = len};
     struct bp_frame frame = {.size = sizeof(frame), .nbufs = 1, .bufs = &buf};
-    int ret = l->port ? l->port->receive(l->port_self, 0, &frame) : -ENODEV;
+    int ret;
+
+    memcpy(&buf.data, &data, sizeof(data)); /* no NIC writes there */
+    ret = l->port ? l->port->receive(l->port_self, 0, &frame) : -ENODEV;
 
     if (ret == -EAGAIN)
         return 0;

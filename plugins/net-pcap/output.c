@@ -66,9 +66,8 @@ static int open_file(struct output *o, const char *path)
     o->fd = open(path, FLAGS | O_CREAT, 0666);
     if (o->fd < 0)
         return -errno;
-    if (fstat(o->fd, &st))
-        err = -errno;
-    else if (S_ISREG(st.st_mode) && (flock(o->fd, LOCK_EX | LOCK_NB) || ftruncate(o->fd, 0)))
+    if (fstat(o->fd, &st) ||
+        (S_ISREG(st.st_mode) && (flock(o->fd, LOCK_EX | LOCK_NB) || ftruncate(o->fd, 0))))
         err = -errno;
     if (err) {
         close(o->fd);

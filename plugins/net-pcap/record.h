@@ -44,7 +44,7 @@ struct totals {
 };
 
 /* Bytes that a header, a packet beyond its data, or statistics take at most. */
-#define BLOCK_EXTRA 2048u
+#define BLOCK_EXTRA ((size_t)2048)
 
 /* Each writes whole blocks at `to`, where BLOCK_EXTRA bytes and the frame fit, and returns how many
  * bytes they take. A format without statistics returns 0. */

@@ -4,8 +4,8 @@
  *
  * Each frame is due as long after the one before as in the file, less by `speed`, in guest time. A
  * frame that the NIC cannot take waits until it can, and all later ones with it: between two frames
- * there is never less than the file says. What the guest sends goes nowhere and is counted. A file
- * that is broken somewhere ends there.
+ * there is never less than the file says. The first one also waits while the NIC is down. What the
+ * guest sends goes nowhere and is counted. A file that is broken somewhere ends there.
  */
 #include "net_pcap.h"
 #include "reader.h"
@@ -22,6 +22,7 @@
 #define SPEED_ONE 1000u                            /* `speed` counts thousandths */
 #define SPEED_MAX 1000000u                         /* times as fast */
 #define PASS_NS 1000000u                           /* between two passes */
+#define RETRY_NS 10000000u                         /* between two looks at a NIC that is down */
 #define GAP_MAX_NS (UINT64_C(864000) * 1000000000) /* ten days; more is a mistake of the file */
 #define FRAME_MIN 14u
 
@@ -143,6 +144,12 @@ static int deliver(struct replay *r, uint64_t now)
         r->waits = 1;
         return 0;
     }
+    /* The guest's driver is not there yet: a recording begins when it is. */
+    if (ret == -ENETDOWN && !r->passes && !r->consumed) {
+        r->last_due_ns = now + RETRY_NS;
+        r->host->timer_set(r->node, TIMER, r->last_due_ns);
+        return 0;
+    }
     if (ret)
         r->refused++;
     else
@@ -175,7 +182,7 @@ static void replay_timer(void *self, uint32_t id)
             return;
         }
         if (!deliver(r, now))
-            return; /* until resume() */
+            return; /* until resume(), or the timer */
     }
     if (!r->ended)
         r->host->timer_set(r->node, TIMER, r->host->clock_ns(r->node));
@@ -232,7 +239,7 @@ static int64_t parse_speed(const char *text)
             decimals = 0;
             continue;
         }
-        if (*c < '0' || *c > '9' || decimals == 3 || value > SPEED_MAX * SPEED_ONE)
+        if (*c < '0' || *c > '9' || decimals == 3 || value > (uint64_t)SPEED_MAX * SPEED_ONE)
             return -1;
         value = value * 10 + (uint64_t)(*c - '0');
         decimals += decimals >= 0;

@@ -108,7 +108,7 @@ static void update(uint8_t *sum, const uint8_t *old, const uint8_t *new, uint32_
 {
     uint32_t s = ~get16(sum) & 0xffffu;
 
-    for (uint32_t i = 0; i < words; i++)
+    for (size_t i = 0; i < words; i++)
         s += (~get16(old + 2 * i) & 0xffffu) + get16(new + 2 * i);
     while (s >> 16)
         s = (s & 0xffffu) + (s >> 16);

@@ -40,12 +40,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct rewrite rw = {.source = {2, 0, 0, 0, 0, 1}, .destination = {2, 0, 0, 0, 0, 2}};
     struct reader reader;
     struct reader_frame f;
+    void *bytes;
     FILE *file;
     int got;
 
     if (!size)
-        return 0; /* fmemopen() has no such file */
-    file = fmemopen((void *)(uintptr_t)data, size, "rb");
+        return 0;                        /* fmemopen() has no such file */
+    memcpy(&bytes, &data, sizeof(data)); /* only read */
+    file = fmemopen(bytes, size, "rb");
     REQUIRE(file);
     REQUIRE(!rewrite_parse_ips(&rw, &ip_list) && !rewrite_parse_macs(&rw, &mac_list));
     if (reader_open(&reader, file)) {

@@ -167,9 +167,10 @@ void link_free(struct link *l)
 
 uint32_t link_send(struct link *l, const void *data, uint32_t len)
 {
-    struct bp_buf buf = {.data = (void *)(uintptr_t)data, .len = len};
+    struct bp_buf buf = {.len = len};
     struct bp_frame frame = {.size = sizeof(frame), .nbufs = 1, .bufs = &buf};
 
+    memcpy(&buf.data, &data, sizeof(data));
     return l->net->send(l->self, 0, &frame, 1);
 }
 
@@ -183,11 +184,12 @@ const struct bp_net_port *link_port(struct link *l, void **port_self)
 
 int link_receive(struct link *l, const void *data, uint32_t len)
 {
-    struct bp_buf buf = {.data = (void *)(uintptr_t)data, .len = len};
+    struct bp_buf buf = {.len = len};
     struct bp_frame frame = {.size = sizeof(frame), .nbufs = 1, .bufs = &buf};
     void *port_self;
     const struct bp_net_port *port = link_port(l, &port_self);
 
+    memcpy(&buf.data, &data, sizeof(data));
     return port->receive(port_self, 0, &frame);
 }
 

@@ -118,7 +118,7 @@ static void slow_reader_of_a_pipe_costs_records_only(void **state)
     int reader, file;
     ssize_t n;
 
-    f->config.buffer = 64 * 1024;
+    f->config.buffer = 65536;
     f->config.file = in_folder(f, "pipe");
     assert_int_equal(mkfifo(f->path, 0600), 0);
     reader = open(f->path, O_RDONLY | O_NONBLOCK);

@@ -141,6 +141,26 @@ static void back_pressure_shifts_what_follows(void **state)
     assert_true(f->link->got_ns[3] == 65 * MS);
 }
 
+static void the_first_frame_waits_for_an_adapter_that_is_up(void **state)
+{
+    struct fixture *f = *state;
+    struct replay_config c;
+
+    make_file(f, 2, 100 * MS);
+    c = config_of(f, "1");
+    f->link->refusal = -ENETDOWN;
+    link_start(f->link, "replay", &c);
+    fake_advance_ns(f->link->host, 5005 * MS);
+    f->link->refusal = 0;
+    fake_advance_ns(f->link->host, 10 * MS);
+    assert_int_equal(f->link->got, 1);
+    assert_true(f->link->got_ns[0] == 5010 * MS);
+    f->link->refusal = -ENETDOWN; /* later ones are lost, as on a wire */
+    fake_advance_ns(f->link->host, 1000 * MS);
+    assert_non_null(strstr(fake_log(f->link->host, NULL),
+                           "is replayed, with 1 frames for the guest, 1 refused by the NIC"));
+}
+
 static void a_loop_starts_over_until_the_machine_ends(void **state)
 {
     struct fixture *f = *state;
@@ -216,7 +236,7 @@ static void what_a_capture_wrote_is_replayed(void **state)
     link_start(f->link, "capture", &f->config);
     for (unsigned i = 0; i < 3; i++) {
         link_udp(frame, 60 + i, 5);
-        fake_set_utc_ns(f->link->host, UINT64_C(1700000000000000000) + i * 123457);
+        fake_set_utc_ns(f->link->host, UINT64_C(1700000000000000000) + UINT64_C(123457) * i);
         link_send(f->link, frame, 60 + i);
     }
     link_stop(f->link);
@@ -224,7 +244,7 @@ static void what_a_capture_wrote_is_replayed(void **state)
     link_start(f->link, "replay", &c);
     fake_advance_ns(f->link->host, MS);
     assert_int_equal(f->link->got, 3);
-    assert_true(f->link->got_ns[2] - f->link->got_ns[0] == 2 * 123457);
+    assert_true(f->link->got_ns[2] - f->link->got_ns[0] == UINT64_C(2) * 123457);
     assert_memory_equal(f->link->last, frame, 62);
 }
 
@@ -443,6 +463,7 @@ int main(void)
         FOLDER_TEST(speed_divides_the_gaps),
         FOLDER_TEST(max_is_as_fast_as_the_guest_takes_it),
         FOLDER_TEST(back_pressure_shifts_what_follows),
+        FOLDER_TEST(the_first_frame_waits_for_an_adapter_that_is_up),
         FOLDER_TEST(a_loop_starts_over_until_the_machine_ends),
         FOLDER_TEST(what_the_guest_sends_is_dropped),
         FOLDER_TEST(refused_and_cut_frames_are_counted_and_passed_over),

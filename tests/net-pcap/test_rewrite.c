@@ -119,7 +119,10 @@ static void vlan_tags_are_looked_behind(void **state)
     set_up(&rw);
     link_udp(f, sizeof(f), 7);
     memcpy(tagged, f, 12);
-    memcpy(tagged + 12, "\x88\xa8\x00\x05\x81\x00\x00\x06", 8);
+    put16(tagged + 12, 0x88a8);
+    put16(tagged + 14, 5);
+    put16(tagged + 16, 0x8100);
+    put16(tagged + 18, 6);
     memcpy(tagged + 20, f + 12, 48);
     rewrite_frame(&rw, f, sizeof(f));
     rewrite_frame(&rw, tagged, sizeof(tagged));
