@@ -20,8 +20,7 @@ packages_lab=(qemu-system-x86)
 # shellcheck disable=SC2034
 packages_aarch64=(gcc-aarch64-linux-gnu qemu-user-static)
 # shellcheck disable=SC2034
-packages_aarch64_target=(libc6-dev libcmocka-dev libinih-dev libjson-c-dev libzstd-dev libzydis-dev
-    libpcap-dev)
+packages_aarch64_target=(libc6-dev libcmocka-dev libinih-dev libjson-c-dev libzstd-dev libzydis-dev)
 # shellcheck disable=SC2034
 packages_bochs=(bochs bochs-term bochsbios vgabios grub-common grub-pc-bin mtools xorriso)
 
