@@ -323,6 +323,7 @@ int writer_start(struct writer *w)
     if (err)
         return bp_failf(w->host, w->node, -err, "cannot start the thread that writes the file: %s",
                         strerror(err));
+    pthread_setname_np(w->thread, "bp-capture");
     w->runs = 1;
     return 0;
 }
