@@ -11,7 +11,7 @@ backplane_cache=${BACKPLANE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/b
 # What building the program takes, and what fetching and making a guest takes beyond it. Debian names.
 # shellcheck disable=SC2034  # used by the scripts that source this file
 packages_build=(gcc libc6-dev cmake ninja-build pkg-config libinih-dev libjson-c-dev libzydis-dev libzstd-dev
-    liburing-dev zlib1g-dev libslirp-dev)
+    liburing-dev zlib1g-dev libpcap-dev libslirp-dev)
 # shellcheck disable=SC2034
 packages_guest=(cpio gzip)
 # What tests/pci-boot puts into its guest.

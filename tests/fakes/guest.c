@@ -243,14 +243,22 @@ uint32_t fake_request(struct fake_host *h, uint32_t *code)
 
 const char *fake_log(struct fake_host *h, uint32_t *level)
 {
+    pthread_mutex_lock(&h->log_lock);
     if (level)
         *level = h->log_level;
-    return h->log;
+    memcpy(h->log_seen, h->log, sizeof(h->log));
+    pthread_mutex_unlock(&h->log_lock);
+    return h->log_seen;
 }
 
 unsigned fake_log_count(struct fake_host *h)
 {
-    return h->log_count;
+    unsigned count;
+
+    pthread_mutex_lock(&h->log_lock);
+    count = h->log_count;
+    pthread_mutex_unlock(&h->log_lock);
+    return count;
 }
 
 const char *fake_failure(void)

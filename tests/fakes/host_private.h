@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -97,7 +98,9 @@ struct fake_host {
     uint32_t msi_data;
     unsigned msi_count;
     uint32_t request, request_code;
-    char log[1024];
+    /* Written on any thread, looked at under the lock. */
+    pthread_mutex_t log_lock;
+    char log[1024], log_seen[1024];
     uint32_t log_level;
     unsigned log_count;
 };

@@ -22,9 +22,11 @@ static void host_log(struct bp_node *node, uint32_t level, const char *text)
 
     if (plain < BP_LOG_ERROR || plain > BP_LOG_DEBUG || !*text || strchr(text, '\n'))
         fake_fail("bad log line at level %u: '%s'", level, text);
+    pthread_mutex_lock(&h->log_lock);
     snprintf(h->log, sizeof(h->log), "%s", text);
     h->log_level = level;
     h->log_count++;
+    pthread_mutex_unlock(&h->log_lock);
 }
 
 static int host_fail(struct bp_node *node, int err, const char *text)

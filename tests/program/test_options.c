@@ -218,13 +218,15 @@ static void each_network_is_an_adapter_and_a_backend(void **state)
          "--net: nic0.plugin = dev-e1000\n--net: nic0.net = nic0-net\n"
          "--net: nic1-net.plugin = net-tap\n--net: nic1-net.ifname = tap0\n"
          "--net: nic1.plugin = dev-e1000\n--net: nic1.net = nic1-net\n"
-         "--network: nic2-net.plugin = net-host\n--network: nic2-net.ifname = eth0\n"
+         "--network: nic2-net.plugin = net-pcap\n--network: nic2-net.model = live\n"
+         "--network: nic2-net.ifname = eth0\n"
          "--network: nic2.plugin = dev-e1000\n--network: nic2.net = nic2-net\n");
     sets("run f --nic virtio --net user",
          "--net: nic0-net.plugin = net-user\n"
          "--net: nic0.plugin = dev-virtio\n--net: nic0.model = net\n--net: nic0.net = nic0-net\n");
     sets("run f --network user",
-         "--network: nic0-net.plugin = net-host\n--network: nic0-net.ifname = user\n"
+         "--network: nic0-net.plugin = net-pcap\n--network: nic0-net.model = live\n"
+         "--network: nic0-net.ifname = user\n"
          "--network: nic0.plugin = dev-e1000\n--network: nic0.net = nic0-net\n");
 }
 
