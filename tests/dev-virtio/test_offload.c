@@ -39,7 +39,9 @@ static uint32_t ipv4(uint32_t at, uint32_t protocol, uint32_t len)
     bp_put_be16(frame + at + 2, len - at);
     bp_put_be16(frame + at + 4, 0xfffe); /* the identification goes over its end */
     frame[at + 9] = (uint8_t)protocol;
-    memcpy(frame + at + 12, "\x0a\x00\x00\x01\x0a\x00\x00\x02", 8);
+    frame[at + 12] = frame[at + 16] = 10; /* 10.0.0.1 to 10.0.0.2 */
+    frame[at + 15] = 1;
+    frame[at + 19] = 2;
     return at + 20;
 }
 
