@@ -371,6 +371,52 @@ static const struct option table[] = {
      NULL,
      take_trace_privilege,
      "trace only user (CPL 3) or kernel; all"},
+    HEADING("Plugins of your own"),
+    {"--seed",
+     {NULL},
+     "NUMBER",
+     NULL,
+     NULL,
+     parse_kit,
+     "validate: of all that is random; another each time"},
+    {"--check", {NULL}, "NAME", NULL, NULL, parse_kit, "validate: this check only"},
+    {"--model", {NULL}, "MODEL", NULL, NULL, parse_kit, "validate: this model of the plugin only"},
+    {"--fuzz",
+     {NULL},
+     "SECONDS",
+     NULL,
+     NULL,
+     parse_kit,
+     "validate: run inputs that reach new code for so long, after the checks"},
+    {"--input",
+     {NULL},
+     "FILE",
+     NULL,
+     NULL,
+     parse_kit,
+     "validate: run one input that --fuzz left, and nothing else"},
+    {"--time-limit",
+     {NULL},
+     "SECONDS",
+     NULL,
+     NULL,
+     parse_kit,
+     "validate: how long one call may take; 10"},
+    {"--tap",
+     {NULL},
+     NULL,
+     NULL,
+     NULL,
+     parse_kit,
+     "validate: answer in the Test Anything Protocol"},
+    {"--kind",
+     {NULL},
+     "KIND",
+     NULL,
+     NULL,
+     parse_kit,
+     "new: device, cpu, net, char, block or service; device"},
+    {"--language", {NULL}, "NAME", NULL, NULL, parse_kit, "new: c, c++ or rust; c"},
     HEADING("The program"),
     {"--set",
      {NULL},
@@ -393,7 +439,7 @@ static const struct option table[] = {
      NULL,
      take_print_config,
      "print the machine as a machine file, and do not run it"},
-    {"--json", {NULL}, NULL, NULL, NULL, take_json, "check, plugins: answer in JSON"},
+    {"--json", {NULL}, NULL, NULL, NULL, take_json, "check, plugins, validate: answer in JSON"},
     {"--help", {"-h"}, NULL, NULL, NULL, take_help, "print this"},
     {"--version", {"-V"}, NULL, NULL, NULL, take_version, "print the version"},
 };
@@ -435,7 +481,9 @@ void options_help(FILE *out)
     fputs(
         "Usage: backplane run [FILE] [OPTIONS]     run a machine, from a machine file or options\n"
         "       backplane check [FILE] [OPTIONS]   find its mistakes without running anything\n"
-        "       backplane plugins [show NAME]      what a machine file can name\n",
+        "       backplane plugins [show NAME]      what a machine file can name\n"
+        "       backplane validate FILE [OPTIONS]  does a plugin keep the rules?\n"
+        "       backplane new plugin NAME          a folder with the beginnings of a plugin\n",
         out);
     for (size_t i = 0; i < TABLE_SIZE; i++) {
         char text[80];
@@ -496,7 +544,9 @@ static int unknown(struct parse *p, const char *word, size_t len)
 static int apply(struct parse *p, const struct option *option, const char *argument)
 {
     p->option = option->name;
-    if (option->take != take_json && option->take != take_plugin_path && !p->machine_option)
+    if (option->take != take_json && option->take != take_plugin_path &&
+        option->take != parse_kit && !p->machine_option &&
+        !(option->take == take_set && p->o->command == OPTIONS_VALIDATE))
         p->machine_option = option->name;
     if (option->take)
         return option->take(p, argument);
@@ -559,7 +609,8 @@ static int ends_with(const char *text, const char *end)
 
 static int take_command(struct parse *p, const char *word)
 {
-    static const char *const names[] = {"run", "check", "plugins", "new", "help", "version", NULL};
+    static const char *const names[] = {"run",  "check",   "plugins",  "new",
+                                        "help", "version", "validate", NULL};
     const char *near;
 
     for (uint32_t i = 0; names[i]; i++) {
@@ -588,6 +639,9 @@ static int check_arguments(struct parse *p)
 {
     struct options *o = p->o;
 
+    if (p->kit_option && !(p->kit_commands >> o->command & 1))
+        return parse_fail(p, "%s is for %s", p->kit_option,
+                          p->kit_commands >> OPTIONS_VALIDATE & 1 ? "validate" : "new");
     if (o->command == OPTIONS_RUN || o->command == OPTIONS_CHECK) {
         if (o->argument_count > 1)
             return parse_fail(
@@ -597,7 +651,7 @@ static int check_arguments(struct parse *p)
         if (o->file && !*o->file)
             return parse_fail(p, "the name of the machine file is empty");
         if (o->json && o->command == OPTIONS_RUN)
-            return parse_fail(p, "--json is for check and plugins");
+            return parse_fail(p, "--json is for check, plugins and validate");
         if (o->print_config && o->command == OPTIONS_CHECK)
             return parse_fail(
                 p, "--print-config is for run: it prints the machine instead of running it");
@@ -608,9 +662,8 @@ static int check_arguments(struct parse *p)
     if (o->command == OPTIONS_PLUGINS && o->argument_count &&
         (o->argument_count != 2 || !is_argument(o, 0, "show")))
         return parse_fail(p, "expected backplane plugins, or backplane plugins show NAME");
-    if (o->command == OPTIONS_NEW)
-        return parse_fail(
-            p, "new: this version has no templates; begin with a copy of examples/scratch");
+    if (o->command == OPTIONS_NEW || o->command == OPTIONS_VALIDATE)
+        return parse_finish_kit(p);
     return 0;
 }
 
