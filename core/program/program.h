@@ -24,6 +24,9 @@
  * library's configured folder holds. [any] */
 const char *program_installed_plugins(char *to, size_t size);
 
+/* Likewise the folder of the templates of `backplane new`. */
+const char *program_templates(char *to, size_t size);
+
 int command_run(const struct options *o);
 int command_check(const struct options *o);
 int command_plugins(const struct options *o);

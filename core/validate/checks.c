@@ -572,6 +572,7 @@ static void check_threads(struct world *w)
 
     tape_random(&tape, w->seed);
     n = node_running(w, &tape);
+    n->tape = &n->far; /* used inside the domain only */
     w->threads = true;
     snprintf(w->shared->doing, sizeof(w->shared->doing), "accesses of two vCPUs beside the loop");
     for (uint32_t i = 0; i < 2; i++) {
@@ -642,7 +643,7 @@ const struct check checks[] = {
      NULL},
     {"timers", "timers in storms, late, and at the end of time", KINDS_INSTANCE, 0, check_timers,
      NULL},
-    {"dma", "DMA to nowhere, to the end of memory, and while it is refused", KINDS_INSTANCE, 0,
+    {"dma", "DMA to nowhere, to the end of memory, and while it is refused", KIND(DEVICE), 0,
      check_dma, NULL},
     {"threads", "two vCPUs and the loop at once; host calls only where they may be", KINDS_INSTANCE,
      0, check_threads, NULL},

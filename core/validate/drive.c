@@ -139,7 +139,8 @@ static void warm_reset(struct bp_node *n)
 
 void drive(struct bp_node *n, struct tape *t, uint32_t count)
 {
-    n->tape = t->data ? t : &n->far;
+    if (!n->world->threads)
+        n->tape = t->data ? t : &n->far;
     for (uint32_t i = 0; i < count && !t->ended; i++) {
         uint8_t what = tape_byte(t);
 

@@ -103,6 +103,7 @@ void resources_compare(struct world *w, const struct resources *before, uint32_t
     }
     /* A thread that was joined is seen for a moment longer. */
     for (int i = 0; i < 200 && now.threads > before->threads; i++) {
+        doing(w, "the end of a thread after destroy()");
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
         resources_take(&now);
     }

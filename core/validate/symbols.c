@@ -30,8 +30,9 @@ static const void *piece(const struct image *i, uint64_t offset, uint64_t length
 
 static int is_runtime(const char *name)
 {
-    static const char *const prefixes[] = {"__asan_", "__ubsan_",     "__tsan_", "__msan_",
-                                           "__lsan_", "__sanitizer_", "__gcov",  "__llvm_"};
+    static const char *const prefixes[] = {"__asan_",    "__ubsan_", "__tsan_",
+                                           "__msan_",    "__lsan_",  "__sanitizer_",
+                                           "__odr_asan", "__gcov",   "__llvm_"};
 
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
         if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
