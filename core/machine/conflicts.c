@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * machine/conflicts.c - who claims which ports, addresses and interrupt lines, and what is claimed
- * twice.
+ * machine/conflicts.c - who claims which ports, addresses, interrupt lines and PCI functions, and
+ * what is claimed twice.
  *
  * Works on what the tables of properties declare and on what the core itself occupies, so it needs
  * no instance. What a guest places later (PCI BARs) is not its affair.
@@ -13,9 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CLAIM_PCI                                                                                  \
+    0x100u /* beside BP_CLAIM_*: device << 3 | function, of every value of type PCI                \
+            */
+
 struct claim {
     uint64_t first, last;
-    uint32_t space;  /* BP_CLAIM_* */
+    uint32_t space;  /* BP_CLAIM_* or CLAIM_PCI */
     uint32_t shared; /* an interrupt line that others may use as well */
     uint32_t reserves;
     uint32_t rank;                     /* position in the file; 0 is the core */
@@ -78,6 +82,7 @@ static const struct claim core_claims[] = {
      .what = "the I/O APIC",
      .of_irqchip = 1},
     {.space = BP_CLAIM_MMIO, .first = 0xfee00000, .last = 0xfeefffff, .what = "the local APICs"},
+    {.space = CLAIM_PCI, .first = 0, .last = 7, .what = "the PCI host bridge", .of_board = 1},
     {.space = BP_CLAIM_IRQ, .first = 0, .last = 0, .what = "the interval timer"},
     {.space = BP_CLAIM_IRQ, .first = 2, .last = 2, .what = "the second interrupt controller"},
 };
@@ -115,6 +120,11 @@ static struct range_text range_text(const struct claim *c)
 
     if (c->space == BP_CLAIM_IRQ)
         snprintf(r.text, sizeof(r.text), "interrupt %llu", (unsigned long long)c->first);
+    else if (c->space == CLAIM_PCI && c->first != c->last)
+        snprintf(r.text, sizeof(r.text), "PCI device %llx", (unsigned long long)c->first >> 3);
+    else if (c->space == CLAIM_PCI)
+        snprintf(r.text, sizeof(r.text), "PCI function %llx.%llu",
+                 (unsigned long long)c->first >> 3, (unsigned long long)c->first & 7);
     else if (c->first == c->last)
         snprintf(r.text, sizeof(r.text), "%s0x%llx", c->space == BP_CLAIM_PIO ? "port " : "",
                  (unsigned long long)c->first);
@@ -139,7 +149,8 @@ static void tell(struct claims *cs, const struct claim *c, const char *rest)
 static void tell_overlap(struct claims *cs, const struct claim *a, const struct claim *b)
 {
     const struct claim *late = b->rank >= a->rank ? b : a, *early = late == b ? a : b;
-    const char *verb = late->space == BP_CLAIM_IRQ ? "is taken by" : "overlaps";
+    const char *verb =
+        late->space == BP_CLAIM_IRQ || late->space == CLAIM_PCI ? "is taken by" : "overlaps";
     char rest[1024];
 
     if (!late->owner)
@@ -171,7 +182,7 @@ static int collect_value(struct claims *cs, const struct plan_instance *owner,
 {
     uint64_t end = prop->claim == BP_CLAIM_PIO ? 0xffff : UINT64_MAX;
     struct claim c = {
-        .space = prop->claim,
+        .space = prop->type == BP_PROP_PCI ? CLAIM_PCI : prop->claim,
         .first = value,
         .last = value,
         .owner = owner,
@@ -179,6 +190,8 @@ static int collect_value(struct claims *cs, const struct plan_instance *owner,
         .rank = (uint32_t)(owner->section - cs->p->config->sections) + 1,
     };
 
+    if (c.space == CLAIM_PCI)
+        return add_claim(cs, &c);
     if (prop->claim == BP_CLAIM_IRQ) {
         c.shared = prop->claim_length != 0;
         return add_claim(cs, &c);
@@ -211,8 +224,8 @@ static int collect(struct claims *cs)
         for (const struct bp_prop *prop = owner->model->props; prop && prop->name; prop++) {
             uint64_t value;
 
-            if (!owner->config || prop->claim == BP_CLAIM_NONE || prop->claim > BP_CLAIM_IRQ ||
-                !props_text(owner->section, prop).text)
+            if (!owner->config || (prop->type != BP_PROP_PCI && prop->claim == BP_CLAIM_NONE) ||
+                prop->claim > BP_CLAIM_IRQ || !props_text(owner->section, prop).text)
                 continue;
             for (uint64_t n = 0; !ret && props_number(prop, owner->config, n, &value); n++)
                 ret = collect_value(cs, owner, prop, value);

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,6 +48,9 @@ static int start_loops(struct bp_machine *m)
 {
     int err = loop_start(m->loop);
 
+    for (uint32_t i = 0; i < m->domain_count && !err; i++)
+        if (m->domain_loops[i])
+            err = loop_start(m->domain_loops[i]);
     if (!err && m->service_loop)
         err = loop_start(m->service_loop);
     if (err)
@@ -71,7 +73,7 @@ static int let_go(struct bp_machine *m)
         err = start_loops(m);
     }
     if (err) {
-        loop_stop(m->loop);
+        machine_stop_loops(m);
         clock_stop(&m->clock);
         stop_nodes(m, started);
         return err;
@@ -94,7 +96,7 @@ static void hold(struct bp_machine *m)
         return;
     vcpus_park(m->vcpus);
     m->cpu_model->cpu.vm_time(m->vm, BP_TIME_STOPPED);
-    loop_stop(m->loop);
+    machine_stop_loops(m);
     clock_stop(&m->clock);
     stop_nodes(m, m->node_count);
     m->goes = false;
@@ -116,11 +118,10 @@ int bp_machine_start(struct bp_machine *m)
     int err = machine_plan(m);
     if (err)
         return err;
-    if (m->event_fd < 0)
-        m->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (m->event_fd < 0) {
-        err = -errno;
-        machine_log(m, BP_LOG_ERROR, "cannot make an eventfd: %s", strerror(-err));
+    if (m->wake.fd < 0)
+        err = wake_open(&m->wake);
+    if (err) {
+        machine_log(m, BP_LOG_ERROR, "cannot make an fd for events: %s", strerror(-err));
         return err;
     }
     __atomic_store_n(&m->request, REQUEST_NONE, __ATOMIC_RELEASE);
@@ -247,20 +248,21 @@ static int left_ms(int timeout_ms, uint64_t since_ns)
 
 int bp_machine_wait(struct bp_machine *m, int timeout_ms, struct bp_exit *exit)
 {
-    uint64_t since = clock_host_ns(), count;
+    uint64_t since = clock_host_ns();
 
     *exit = (struct bp_exit){.reason = BP_EXIT_RUNNING};
     if (m->state != BP_MACHINE_RUNNING && m->state != BP_MACHINE_PAUSED)
         return -EINVAL;
     for (;;) {
-        struct pollfd fd = {.fd = m->event_fd, .events = POLLIN};
+        struct pollfd fd = {.fd = m->wake.fd, .events = POLLIN};
         int ready = poll(&fd, 1, left_ms(timeout_ms, since));
         if (ready < 0)
             return -errno;
         if (!ready)
             return -ETIMEDOUT;
-        if (read(m->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-            return -errno;
+        int err = wake_clear(&m->wake);
+        if (err)
+            return err;
         carry_out_control(m);
         uint64_t request = __atomic_load_n(&m->request, __ATOMIC_ACQUIRE);
         if (request == REQUEST_NONE)

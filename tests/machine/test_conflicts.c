@@ -189,6 +189,26 @@ static void reserved_pages_are_whole_merged_and_clipped(void **state)
     assert_int_equal(p->plan.reserved[2].length, 0x1000);
 }
 
+#define NIC(name, pci) "[" name "]\nplugin = dev-e1000\npci = " pci "\n"
+
+static void pci_function_that_two_instances_want_is_told(void **state)
+{
+    static const char board[] = "[boot]\nkernel = image\n";
+    char text[400];
+
+    snprintf(text, sizeof(text), "%s%s", board,
+             NIC("a", "3") NIC("b", "3.1") "[c]\nplugin = dev-e1000\n[d]\nplugin = dev-e1000\n");
+    planned_accepts(*state, text);
+    snprintf(text, sizeof(text), "%s%s", board, NIC("a", "1f.2") NIC("b", "3") NIC("c", "1F.2"));
+    planned_refuses(*state, text,
+                    "m.ini:11: [c] pci = 1F.2 (PCI function 1f.2) is taken by [a] pci = 1f.2 (PCI "
+                    "function 1f.2, m.ini:5)");
+    snprintf(text, sizeof(text), "%s%s", board, NIC("a", "0.1"));
+    planned_refuses(*state, text,
+                    "m.ini:5: [a] pci = 0.1 (PCI function 0.1) is taken by the PCI host bridge "
+                    "(PCI device 0), which every pc board has");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +228,7 @@ int main(void)
         PLANNED_TEST(claim_above_ram_is_no_conflict),
         PLANNED_TEST(console_reserves_its_page_in_ram),
         PLANNED_TEST(reserved_pages_are_whole_merged_and_clipped),
+        PLANNED_TEST(pci_function_that_two_instances_want_is_told),
     };
 
     return cmocka_run_group_tests_name("conflicts", tests, NULL, NULL);
