@@ -217,7 +217,7 @@ static void every_width(struct bp_node *n)
     for (uint32_t i = 0; i < n->region_count; i++) {
         struct bp_region *r = n->regions[i];
 
-        if (r->ram || (r->base == BP_UNMAPPED && !r->bar))
+        if (r->ram || r->base == BP_UNMAPPED)
             continue;
         for (uint32_t width = r->ops.min_access; width <= r->ops.max_access; width *= 2) {
             for (uint64_t at = 0; at + width <= r->length && at < 4096; at += width) {
@@ -255,13 +255,12 @@ static void read_all(struct bp_node *n)
         struct bp_region *r = n->regions[i];
         uint32_t width = r->ram ? 0 : r->ops.min_access;
 
-        if (r->ram || (r->base == BP_UNMAPPED && !r->bar))
+        if (r->ram || r->base == BP_UNMAPPED)
             continue;
         for (uint64_t at = 0; at + width <= r->length && at < 256; at += width) {
             uint64_t value = drive_read(r, at, width);
 
-            if (n->seen && n->seen_count < n->seen_max)
-                n->seen[n->seen_count++] = (struct seen){r, at, value, width, 0};
+            note(n, r, at, width, value);
         }
     }
 }
@@ -284,6 +283,7 @@ static const char *compare_behaviour(struct bp_node *a, struct bp_node *b, char 
         memset(w->ram, 0x5a, WORLD_RAM_BYTES);
         tape_random(&tape, w->seed ^ 0x5eed);
         tape_random(&both[i]->far, w->seed ^ 0xfa5);
+        world_pci_start(both[i]);
         read_all(both[i]);
         drive(both[i], &tape, COMPARED);
     }
@@ -291,11 +291,11 @@ static const char *compare_behaviour(struct bp_node *a, struct bp_node *b, char 
         const struct seen *x = &a->seen[i], *y = &b->seen[i];
 
         if (x->offset == y->offset && x->width == y->width && x->value != y->value) {
-            snprintf(text, room,
-                     "a read of %u byte%s at offset 0x%llx of region %s gives 0x%llx, and 0x%llx",
-                     x->width, x->width == 1 ? "" : "s", (unsigned long long)x->offset,
-                     x->region->ops.name, (unsigned long long)x->value,
-                     (unsigned long long)y->value);
+            snprintf(
+                text, room, "a read of %u byte%s at offset 0x%llx of %s%s gives 0x%llx, and 0x%llx",
+                x->width, x->width == 1 ? "" : "s", (unsigned long long)x->offset,
+                x->region ? "region " : "configuration space", x->region ? x->region->ops.name : "",
+                (unsigned long long)x->value, (unsigned long long)y->value);
             return text;
         }
     }
@@ -398,6 +398,8 @@ static void check_snapshot(struct world *w)
     state_take(a, &first);
     b = fresh(w, &other);
     settle(b);
+    world_pci_reset(b);
+    world_pci_copy(b, a);
     err = state_put(b, &first);
     if (err)
         world_fail(w, "load() or after_load() refuses what save() gave: %d (%s)%s%s", err,

@@ -83,8 +83,8 @@ static const struct bp_register *pick_register(const struct bp_region *r, struct
                  : NULL;
 }
 
-static void note(struct bp_node *n, const struct bp_region *r, uint64_t offset, uint32_t width,
-                 uint64_t value)
+void note(struct bp_node *n, const struct bp_region *r, uint64_t offset, uint32_t width,
+          uint64_t value)
 {
     if (n->seen && n->seen_count < n->seen_max)
         n->seen[n->seen_count++] = (struct seen){r, offset, value, width, 0};
@@ -99,7 +99,7 @@ static void access_region(struct bp_node *n, struct tape *t)
     uint8_t how = tape_byte(t);
 
     for (uint32_t i = 0; i < n->region_count; i++)
-        if (!n->regions[i]->ram && (n->regions[i]->base != BP_UNMAPPED || n->regions[i]->bar))
+        if (!n->regions[i]->ram && n->regions[i]->base != BP_UNMAPPED)
             reachable[count++] = n->regions[i];
     if (!count)
         return;
@@ -135,6 +135,7 @@ static void warm_reset(struct bp_node *n)
     node_reset(n, BP_RESET_WARM);
     if (node_start(n))
         world_fail(n->world, "start() fails after a reset of the guest: %s", n->failure);
+    world_pci_start(n);
 }
 
 void drive(struct bp_node *n, struct tape *t, uint32_t count)
@@ -148,6 +149,8 @@ void drive(struct bp_node *n, struct tape *t, uint32_t count)
             break;
         if (what < 0xb0)
             n->port ? backend_act(n, t) : access_region(n, t);
+        else if (what < 0xb8 && n->pci)
+            world_pci_act(n, t);
         else if (what < 0xd0)
             peer_act(n, t);
         else if (n->world->threads)

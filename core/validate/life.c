@@ -179,12 +179,16 @@ int node_create(struct bp_node *n)
                    err, strerror(-err));
     if (!err && !n->self)
         world_fail(w, "create() gave 0, but no instance in *self");
+    if (!err)
+        world_pci_created(n);
     return err;
 }
 
 void node_reset(struct bp_node *n, uint32_t kind)
 {
     doing(n->world, "reset(%s)", kind == BP_RESET_COLD ? "COLD" : "WARM");
+    if (!n->restoring)
+        world_pci_reset(n);
     n->ops.reset(n->self, kind);
 }
 
@@ -213,9 +217,11 @@ void node_stop(struct bp_node *n)
 
 void node_destroy(struct bp_node *n)
 {
+    world_pci_destroy(n);
     doing(n->world, "destroy()");
     n->ops.destroy(n->self);
     n->self = NULL;
+    world_pci_free(n);
     /* What the host takes back by itself: watches, timers, regions. */
     for (uint32_t i = 0; i < WORLD_WATCHES; i++)
         n->watches[i].events = 0;
@@ -235,6 +241,7 @@ void node_free(struct bp_node *n)
 {
     if (!n)
         return;
+    world_pci_free(n);
     for (uint32_t i = 0; i < n->region_count; i++) /* of a create() that failed */
         free(n->regions[i]);
     for (uint32_t i = 0; i < n->peer_count; i++)
@@ -281,6 +288,7 @@ struct bp_node *node_running(struct world *w, struct tape *tape)
     node_reset(n, BP_RESET_COLD);
     if (node_start(n))
         world_skip(w, "it cannot be started here: %s", n->failure);
+    world_pci_start(n);
     return n;
 }
 

@@ -114,7 +114,9 @@ int state_put(struct bp_node *n, const struct state *s)
     struct reader r = {.table = {.size = sizeof(r.table), .get = get}, .state = s};
     int err;
 
+    n->restoring = true;
     node_reset(n, BP_RESET_COLD);
+    n->restoring = false;
     for (const struct bp_field *f = n->model->instance.fields; f && f->name; f++) {
         const struct record *from = NULL;
 

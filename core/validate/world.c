@@ -140,7 +140,7 @@ void node_leave(struct bp_node *n)
     pthread_mutex_unlock(&n->lock);
 }
 
-static void must_be_main(struct bp_node *n, const char *what)
+void must_be_main(struct bp_node *n, const char *what)
 {
     struct world *w = n->world;
 
@@ -274,6 +274,8 @@ static const void *host_extension(struct bp_node *n, const char *id)
         world_fail(n->world, "extension() was given NULL; expected an id");
     if (n->model->kind == BP_KIND_SERVICE && !strcmp(id, BP_MACHINE_CONTROL_ID))
         return &control;
+    if (n->model->kind == BP_KIND_DEVICE && !strcmp(id, BP_PCI_ID))
+        return world_pci(n);
     return NULL; /* doorbells and all else that is optional: the ordinary way must do */
 }
 
@@ -456,7 +458,8 @@ static void host_msi_send(struct bp_node *n, uint64_t address, uint32_t data)
 static uint8_t *dma(struct bp_node *n, uint64_t gpa, uint64_t len)
 {
     __atomic_fetch_add(&n->dma_count, 1, __ATOMIC_RELAXED);
-    if (n->world->dma_dead || gpa > WORLD_RAM_BYTES || len > WORLD_RAM_BYTES - gpa)
+    if (n->world->dma_dead || __atomic_load_n(&n->no_master, __ATOMIC_ACQUIRE) ||
+        gpa > WORLD_RAM_BYTES || len > WORLD_RAM_BYTES - gpa)
         return NULL;
     return n->world->ram + gpa;
 }

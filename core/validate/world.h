@@ -78,6 +78,7 @@ struct map {
 };
 
 struct peer;
+struct pci_bus;
 
 /* An instance of the plugin, or the far end of one (then `peer` is set). */
 struct bp_node {
@@ -97,6 +98,7 @@ struct bp_node {
     pthread_t owner;
     bool owned; /* atomic */
     bool running;
+    bool restoring; /* its configuration space was loaded: reset() is that of loading */
     uint32_t depth; /* of calls into a backend under test: its port must not be called back */
 
     struct bp_region *regions[WORLD_REGIONS];
@@ -109,6 +111,8 @@ struct bp_node {
     uint32_t peer_count;
     uint32_t lines[WORLD_LINES]; /* atomic; levels that it holds */
     pthread_mutex_t tables;      /* watches and maps, for plugins with threads */
+    struct pci_bus *pci;         /* once it has asked for one, or NULL */
+    bool no_master;              /* atomic; on PCI, and no function may do DMA */
     uint64_t dma_count;          /* atomic */
     uint64_t failures;           /* atomic; calls of fail() */
     char failure[512];
@@ -193,6 +197,9 @@ void node_leave(struct bp_node *n);
  * `what` is the function that the plugin called. */
 void must_be_inside(struct bp_node *n, const char *what);
 
+/* Fails unless nothing runs and it is the main thread. */
+void must_be_main(struct bp_node *n, const char *what);
+
 extern const struct bp_host world_host;
 
 /* Fires every timer that is due up to `ns` from now, in order, then that is the time. */
@@ -226,6 +233,21 @@ void backend_act(struct bp_node *n, struct tape *t);
 /* Before stop(): what must have come to an end. */
 void backend_quiesce(struct bp_node *n);
 
+/* ---- PCI (pci.c) ----------------------------------------------------------------------------- */
+
+/* The table of "bp.pci/1"; NULL: out of memory. */
+const void *world_pci(struct bp_node *n);
+void world_pci_created(struct bp_node *n); /* after create() */
+void world_pci_reset(struct bp_node *n);   /* before reset() */
+void world_pci_destroy(struct bp_node *n); /* before destroy() */
+void world_pci_free(struct bp_node *n);
+/* Configuration space is the host's, so that a snapshot has it without the device. */
+void world_pci_copy(struct bp_node *to, const struct bp_node *from);
+/* What firmware and a driver's first lines do. The instance runs. */
+void world_pci_start(struct bp_node *n);
+/* An access to configuration space. */
+void world_pci_act(struct bp_node *n, struct tape *t);
+
 /* ---- driving (drive.c) ----------------------------------------------------------------------- */
 
 /* Up to `count` things that can happen to a running instance, as `t` says; ends with the tape. */
@@ -233,6 +255,9 @@ void drive(struct bp_node *n, struct tape *t, uint32_t count);
 /* One access of the guest's to region `r`, taken at the width that the bus would give. */
 uint64_t drive_read(struct bp_region *r, uint64_t offset, uint32_t width);
 void drive_write(struct bp_region *r, uint64_t offset, uint64_t value, uint32_t width);
+/* Notes what a read gave; `r` NULL: of configuration space. */
+void note(struct bp_node *n, const struct bp_region *r, uint64_t offset, uint32_t width,
+          uint64_t value);
 
 /* ---- state (state.c) ------------------------------------------------------------------------- */
 
