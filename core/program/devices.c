@@ -207,8 +207,22 @@ static int add_tracer(struct parse *p)
 {
     static const char *const unable[] = {"auto", "cpu-kvm", "cpu-hvf"};
 
-    if (!p->trace_option)
-        return 0;
+    static const char file_option[] = "--trace-file";
+    int ret = 0;
+
+    if (p->trace_file && p->traces_bus && p->trace_option)
+        return parse_fail(p,
+                          "--trace-file: the bus and the other kinds do not go to one file; give "
+                          "that of the bus by --set machine.trace-file=FILE");
+    if (p->trace_file && p->traces_bus)
+        return parse_add(p, file_option, "machine.trace-file", "%s", p->trace_file);
+    if (p->trace_file) {
+        ret = parse_add(p, file_option, "cpu.trace-file", "%s", p->trace_file);
+        if (!p->trace_option)
+            p->trace_option = file_option;
+    }
+    if (!p->trace_option || ret)
+        return ret;
     if (!p->traces && !p->o->file)
         return parse_fail(p, "%s: there is no --trace for it", p->trace_option);
     for (size_t i = 0; p->backend && i < sizeof(unable) / sizeof(unable[0]); i++)

@@ -172,15 +172,43 @@ static int set_trace(struct parse *p, const char *key, const char *argument)
     return parse_add(p, p->option, key, "%s", argument);
 }
 
+/* The bus is the machine's to trace, all else the backend's. */
 static int take_trace(struct parse *p, const char *argument)
 {
-    p->traces = 1;
-    return set_trace(p, "cpu.trace", argument);
+    char *rest = strdup(argument), *out = rest;
+    int ret = rest ? 0 : -ENOMEM;
+
+    for (const char *at = argument; rest && *at;) {
+        size_t len = strcspn(at, ",");
+        size_t blanks = strspn(at, " ");
+
+        if (len - blanks == 3 && !strncmp(at + blanks, "bus", 3)) {
+            p->traces_bus = 1;
+        } else {
+            if (out != rest)
+                *out++ = ',';
+            memcpy(out, at, len);
+            out += len;
+        }
+        at += len + (at[len] == ',');
+    }
+    if (rest)
+        *out = '\0';
+    if (!ret && p->traces_bus)
+        ret = parse_add(p, p->option, "machine.trace", "bus");
+    if (!ret && (*rest || !p->traces_bus)) {
+        p->traces = 1;
+        ret = set_trace(p, "cpu.trace", rest);
+    }
+    free(rest);
+    return ret;
 }
 
+/* Whose it is, is known when all options are. */
 static int take_trace_file(struct parse *p, const char *argument)
 {
-    return set_trace(p, "cpu.trace-file", argument);
+    p->trace_file = argument;
+    return 0;
 }
 
 static int take_trace_vcpus(struct parse *p, const char *argument)
@@ -347,8 +375,11 @@ static const struct option table[] = {
      NULL,
      NULL,
      take_trace,
-     "trace, by commas: insn (every instruction), int (interrupts and exceptions), mmio, pio, msr; "
-     "with the backend interp, which is the default then"},
+     "trace, by commas: bus (every access to a device), with any backend; insn (every "
+     "instruction), "
+     "int (interrupts and exceptions), mmio, pio, msr, with the backend interp, which is the "
+     "default "
+     "then"},
     {"--trace-file",
      {NULL},
      "FILE",

@@ -23,7 +23,9 @@ struct parse {
     const char *backend;        /* that an option names, as the key cpu.plugin has it, or NULL */
     const char *machine_option; /* the first that says something of a machine, or NULL */
     const char *trace_option;   /* the first that says something of a trace, or NULL */
-    uint32_t traces;            /* what is to be traced is said */
+    uint32_t traces;            /* the CPU backend is told what to trace */
+    uint32_t traces_bus;        /* the bus is traced */
+    const char *trace_file;     /* of --trace-file, or NULL */
     uint32_t kit_commands;      /* bits of OPTIONS_*: what `kit_option` is for */
     const char *kit_option;     /* the last that is for `validate` or `new`, or NULL */
 };
