@@ -208,7 +208,7 @@ static int take_trace(struct parse *p, const char *argument)
 static int take_trace_file(struct parse *p, const char *argument)
 {
     p->trace_file = argument;
-    return 0;
+    return set_trace(p, "cpu.trace-file", argument);
 }
 
 static int take_trace_vcpus(struct parse *p, const char *argument)
