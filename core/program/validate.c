@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * program/validate.c - `backplane validate`: does a plugin keep the rules?
+ * program/validate.c - `backplane validate`: does a plugin keep the rules? Where there is no
+ * validator (macOS), it says so.
  */
 #include "validate/validate.h"
 #include "program/program.h"
@@ -62,3 +63,13 @@ int command_validate(const struct options *o)
         return STATUS_FAILED;
     }
 }
+
+#else
+
+int command_validate(const struct options *o)
+{
+    fprintf(stderr, "backplane: %s: the validator runs on Linux only\n", o->arguments[0]);
+    return STATUS_FAILED;
+}
+
+#endif
