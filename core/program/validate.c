@@ -3,8 +3,11 @@
  * program/validate.c - `backplane validate`: does a plugin keep the rules? Where there is no
  * validator (macOS), it says so.
  */
-#include "validate/validate.h"
 #include "program/program.h"
+
+#ifdef PROGRAM_VALIDATES
+
+#include "validate/validate.h"
 
 #include <stdlib.h>
 #include <string.h>
