@@ -148,7 +148,7 @@ static int copy_file(const struct job *job, int from_folder, int to_folder, cons
 {
     int from = openat(from_folder, name, O_RDONLY | O_CLOEXEC), to = -1, err = 0;
     char *text = NULL;
-    struct stat st;
+    struct stat st = {0};
     FILE *out = NULL;
 
     if (from < 0 || fstat(from, &st))
@@ -166,7 +166,8 @@ static int copy_file(const struct job *job, int from_folder, int to_folder, cons
         to = openat(to_folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
                     st.st_mode & S_IXUSR ? 0777 : 0666);
         out = to >= 0 ? fdopen(to, "w") : NULL;
-        err = out ? 0 : -errno;
+        if (!out)
+            err = errno ? -errno : -EIO;
     }
     if (!err && write_out(job, text, out))
         err = -EIO;

@@ -217,7 +217,7 @@ static void every_width(struct bp_node *n)
     for (uint32_t i = 0; i < n->region_count; i++) {
         struct bp_region *r = n->regions[i];
 
-        if (r->ram || r->base == BP_UNMAPPED)
+        if (r->ram || !region_is_mapped(r))
             continue;
         for (uint32_t width = r->ops.min_access; width <= r->ops.max_access; width *= 2) {
             for (uint64_t at = 0; at + width <= r->length && at < 4096; at += width) {
@@ -255,7 +255,7 @@ static void read_all(struct bp_node *n)
         struct bp_region *r = n->regions[i];
         uint32_t width = r->ram ? 0 : r->ops.min_access;
 
-        if (r->ram || r->base == BP_UNMAPPED)
+        if (r->ram || !region_is_mapped(r))
             continue;
         for (uint64_t at = 0; at + width <= r->length && at < 256; at += width) {
             uint64_t value = drive_read(r, at, width);

@@ -99,7 +99,7 @@ static void access_region(struct bp_node *n, struct tape *t)
     uint8_t how = tape_byte(t);
 
     for (uint32_t i = 0; i < n->region_count; i++)
-        if (!n->regions[i]->ram && n->regions[i]->base != BP_UNMAPPED)
+        if (!n->regions[i]->ram && region_is_mapped(n->regions[i]))
             reachable[count++] = n->regions[i];
     if (!count)
         return;

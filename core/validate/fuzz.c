@@ -61,7 +61,7 @@ static void mutate(struct shared *s, const struct stock *stock, struct tape *t)
     const struct input *from = pick(stock, t), *other = pick(stock, t);
 
     s->input_len = 0;
-    if (from && tape_below(t, 8)) {
+    if (from && from->data && other && other->data && tape_below(t, 8)) {
         memcpy(s->input, from->data, from->len);
         s->input_len = from->len;
         /* The end of another one. */

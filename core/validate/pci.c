@@ -73,7 +73,7 @@ static int region_new(void *context, struct bp_node *n, uint64_t length,
 static void region_place(void *context, struct bp_node *n, struct bp_region *region, uint64_t base)
 {
     (void)context, (void)n;
-    region->base = base;
+    __atomic_store_n(&region->base, base, __ATOMIC_RELAXED);
 }
 
 static void line_set(void *context, struct irq_source *held, uint32_t line, uint32_t level)
@@ -261,9 +261,9 @@ static void start_function(struct bp_node *n, struct bp_pci_function *f, uint32_
 {
     for (uint32_t i = 0; i < PCI_BARS; i++) {
         const struct pci_bar *bar = &f->bars[i];
-        uint64_t base = bar->space == BP_SPACE_PIO
-                            ? IO_AT + IO_STEP * (number * PCI_BARS + i)
-                            : MEMORY_AT + MEMORY_STEP * (number * PCI_BARS + i);
+        uint64_t place = (uint64_t)number * PCI_BARS + i;
+        uint64_t base =
+            bar->space == BP_SPACE_PIO ? IO_AT + IO_STEP * place : MEMORY_AT + MEMORY_STEP * place;
 
         if (!bar->length)
             continue;
@@ -274,12 +274,13 @@ static void start_function(struct bp_node *n, struct bp_pci_function *f, uint32_
     put(n, f->devfn, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
     if (f->msix_at)
         put(n, f->devfn, f->msix_at + 2, 0x8000, 2);
-    for (uint32_t i = 0;
-         f->table_region && f->table_region->base != BP_UNMAPPED && i < f->msix_count; i++) {
+    for (uint32_t i = 0; f->table_region && region_is_mapped(f->table_region) && i < f->msix_count;
+         i++) {
         const uint32_t entry[4] = {MESSAGES_AT, 0, i, 0};
 
         for (uint32_t word = 0; word < 4; word++)
-            drive_write(f->table_region, (uint64_t)i * PCI_MSIX_ENTRY + 4u * word, entry[word], 4);
+            drive_write(f->table_region, (uint64_t)i * PCI_MSIX_ENTRY + 4 * (uint64_t)word,
+                        entry[word], 4);
     }
 }
 

@@ -30,6 +30,8 @@ static void print_lines(FILE *out, const char *prefix, const char *text)
 /* The command that runs this check alone, in the same way. */
 static void print_again(const struct results *r, const struct finding *f, const char *prefix)
 {
+    if (!f->seed)
+        return; /* fuzzing: the input says it all */
     fprintf(r->out, "%sagain: backplane validate %s --check %s", prefix, r->options->path,
             f->check);
     if (f->model)

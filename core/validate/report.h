@@ -17,7 +17,7 @@ struct finding {
     const char *text;   /* the sentence; "" if it passed */
     const char *output; /* what the plugin wrote to standard output and error; "" for nothing */
     const char *note;   /* figures of fuzzing, or NULL */
-    uint64_t seed;
+    uint64_t seed;      /* not 0: the seed of the options runs it again */
 };
 
 struct results {

@@ -336,7 +336,7 @@ static int run_check(struct runner *r, const struct check *c, const struct model
 {
     const char *id = m ? m->id : NULL;
     struct task task = {.check = c, .model = id, .seed = mix(r->options->seed, c->name, id)};
-    struct finding f = {.model = id, .check = c->name, .what = c->what};
+    struct finding f = {.model = id, .check = c->name, .what = c->what, .seed = 1};
     int err = run_task(r, &task, &f);
 
     if (!err)
@@ -360,7 +360,7 @@ static int run_all(struct runner *r, const struct plugin *p)
         for (const struct check *c = checks; c->name && !err; c++)
             if (is_for(o, c, m))
                 err = run_check(r, c, m);
-        if (!err && is_fuzzed(o, m))
+        if (!err && fuzzed && is_fuzzed(o, m))
             err = o->input ? run_input(r, m) : fuzz_model(r, m, 1 + (o->fuzz_s - 1) / fuzzed);
     }
     results_end(&r->results);

@@ -111,7 +111,7 @@ uint64_t tape_below(struct tape *t, uint64_t bound)
 
 static bool is_inside(const struct bp_node *n)
 {
-    return __atomic_load_n(&n->owned, __ATOMIC_ACQUIRE) && pthread_equal(n->owner, pthread_self());
+    return __atomic_load_n(&n->owner, __ATOMIC_RELAXED) == (uint64_t)pthread_self();
 }
 
 void node_enter(struct bp_node *n)
@@ -123,8 +123,7 @@ void node_enter(struct bp_node *n)
     if (!n->running)
         world_fail(n->world, "a callback reaches an instance that is stopped");
     pthread_mutex_lock(&n->lock);
-    n->owner = pthread_self();
-    __atomic_store_n(&n->owned, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&n->owner, (uint64_t)pthread_self(), __ATOMIC_RELAXED);
 }
 
 void node_leave(struct bp_node *n)
@@ -132,11 +131,12 @@ void node_leave(struct bp_node *n)
     n = n->domain;
     pthread_mutex_lock(&n->tables);
     for (uint32_t i = 0; i < WORLD_MAPS; i++)
-        if (n->maps[i].at && n->maps[i].in_domain && pthread_equal(n->maps[i].thread, n->owner))
+        if (n->maps[i].at && n->maps[i].in_domain &&
+            pthread_equal(n->maps[i].thread, pthread_self()))
             world_fail(n->world, "a mapping of dma_map() outlives the callback that made it: "
                                  "dma_unmap() ends it before the callback returns");
     pthread_mutex_unlock(&n->tables);
-    __atomic_store_n(&n->owned, false, __ATOMIC_RELEASE);
+    __atomic_store_n(&n->owner, 0, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&n->lock);
 }
 
@@ -189,7 +189,9 @@ static int host_fail(struct bp_node *n, int err, const char *text)
     if (err >= 0)
         world_fail(n->world, "fail() was given %d; expected a negative errno", err);
     __atomic_fetch_add(&n->failures, 1, __ATOMIC_RELAXED);
+    pthread_mutex_lock(&n->tables);
     snprintf(n->failure, sizeof(n->failure), "%s", text);
+    pthread_mutex_unlock(&n->tables);
     return err;
 }
 
@@ -416,6 +418,11 @@ static int host_ram_region_new(struct bp_node *n, uint64_t length, uint32_t flag
     return 0;
 }
 
+bool region_is_mapped(const struct bp_region *r)
+{
+    return __atomic_load_n(&r->base, __ATOMIC_RELAXED) != BP_UNMAPPED;
+}
+
 static int host_region_place(struct bp_region *r, uint64_t base)
 {
     struct bp_node *n = r->node;
@@ -425,7 +432,7 @@ static int host_region_place(struct bp_region *r, uint64_t base)
     if (r->bar)
         return -EINVAL;
     if (base == BP_UNMAPPED) {
-        r->base = base;
+        __atomic_store_n(&r->base, base, __ATOMIC_RELAXED);
         return 0;
     }
     if (__builtin_add_overflow(base, r->length - 1, &end) ||
@@ -433,7 +440,7 @@ static int host_region_place(struct bp_region *r, uint64_t base)
         return -EINVAL;
     if (r->space == BP_SPACE_MMIO && base < WORLD_RAM_BYTES)
         return -EBUSY;
-    r->base = base;
+    __atomic_store_n(&r->base, base, __ATOMIC_RELAXED);
     return 0;
 }
 
@@ -710,8 +717,10 @@ struct world *world_new(struct shared *shared, const struct model *model, const 
     w->seed = seed;
     w->main_thread = pthread_self();
     at = mmap(NULL, WORLD_RAM_BYTES + 2 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at == MAP_FAILED || mprotect(at + 4096, WORLD_RAM_BYTES, PROT_READ | PROT_WRITE))
+    if (at == MAP_FAILED || mprotect(at + 4096, WORLD_RAM_BYTES, PROT_READ | PROT_WRITE)) {
+        free(w);
         return NULL;
+    }
     w->ram = at + 4096;
     return w;
 }

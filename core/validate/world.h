@@ -56,7 +56,8 @@ struct tape {
 struct bp_region {
     struct bp_node *node;
     uint32_t space, flags;
-    uint64_t base, length;
+    uint64_t base; /* atomic */
+    uint64_t length;
     struct bp_region_ops ops;
     void *self;
     uint8_t *ram; /* memory, or NULL */
@@ -95,8 +96,7 @@ struct bp_node {
     struct tape far;
 
     pthread_mutex_t lock; /* the domain */
-    pthread_t owner;
-    bool owned; /* atomic */
+    uint64_t owner;       /* atomic; the thread inside, as pthread_self() gives it; 0: none */
     bool running;
     bool restoring; /* its configuration space was loaded: reset() is that of loading */
     uint32_t depth; /* of calls into a backend under test: its port must not be called back */
@@ -201,6 +201,9 @@ void must_be_inside(struct bp_node *n, const char *what);
 void must_be_main(struct bp_node *n, const char *what);
 
 extern const struct bp_host world_host;
+
+/* Whether the guest can reach the region. [any] */
+bool region_is_mapped(const struct bp_region *r);
 
 /* Fires every timer that is due up to `ns` from now, in order, then that is the time. */
 void world_advance(struct bp_node *n, uint64_t ns);

@@ -329,6 +329,9 @@ static void coverage_leads_to_a_buried_defect_whose_input_is_kept(void **state)
     char folder[] = "/tmp/validate-XXXXXX", input[512];
 
     (void)state;
+#ifdef TOO_SLOW_TO_FUZZ
+    skip();
+#endif
     assert_non_null(mkdtemp(folder));
     assert_int_equal(validate("BURIED", (struct validate_options){.check = "symbols",
                                                                   .fuzz_s = 60,
