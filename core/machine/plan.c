@@ -29,8 +29,7 @@ struct plan_instance *plan_find(const struct plan *plan, const char *name)
 static int is_to_come(const char *plugin)
 {
     static const char *const names[] = {"cpu-hvf",  "dev-virtio", "dev-e1000", "blk-file",
-                                        "net-tap",  "net-user",   "net-pcap",  "net-hub",
-                                        "net-host", "net-socket"};
+                                        "net-pcap", "net-hub",    "net-host",  "net-socket"};
 
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (!strcmp(plugin, names[i]))
