@@ -405,6 +405,13 @@ void backend_act(struct bp_node *n, struct tape *t)
     node_leave(n);
 }
 
+void backend_reset(struct bp_node *n)
+{
+    /* The device was reset too: it waits for nothing, and nothing waits for its resume(). */
+    if (n->port)
+        n->port->held = false;
+}
+
 void backend_quiesce(struct bp_node *n)
 {
     if (!n->port || n->backend_kind != BP_KIND_BLOCK || !n->running)

@@ -83,7 +83,8 @@ static void try_numbers(struct world *w, const struct bp_prop *prop)
         try_value(w, prop, text, true);
     }
     for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++)
-        try_value(w, prop, garbage[i], true);
+        if (*garbage[i] || !(prop->flags & BP_PROP_LIST)) /* no text is a list of none */
+            try_value(w, prop, garbage[i], true);
 }
 
 static void try_texts(struct world *w, const struct bp_prop *prop)

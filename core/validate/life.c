@@ -189,6 +189,7 @@ void node_reset(struct bp_node *n, uint32_t kind)
     doing(n->world, "reset(%s)", kind == BP_RESET_COLD ? "COLD" : "WARM");
     if (!n->restoring)
         world_pci_reset(n);
+    backend_reset(n);
     n->ops.reset(n->self, kind);
 }
 

@@ -233,6 +233,8 @@ void peers_equal(struct bp_node *to, struct bp_node *from);
 void backend_attach(struct bp_node *n);
 /* Uses the backend as a device would. */
 void backend_act(struct bp_node *n, struct tape *t);
+/* With reset(): the device at its other end is reset as well. */
+void backend_reset(struct bp_node *n);
 /* Before stop(): what must have come to an end. */
 void backend_quiesce(struct bp_node *n);
 
