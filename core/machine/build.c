@@ -114,6 +114,8 @@ static int build_memory(struct bp_machine *m)
     }
     m->has_ram = true;
     err = bus_new(&listener, &m->bus);
+    if (!err)
+        err = machine_trace_open(m);
     for (uint32_t i = 0; i < m->ram.count && !err; i++) {
         const struct ram_extent *x = &m->ram.extents[i];
         struct bp_region *region;
@@ -357,6 +359,7 @@ void machine_dismantle(struct bp_machine *m)
     loop_free(m->loop);
     m->loop = m->service_loop = NULL;
     bus_free(m->bus);
+    machine_trace_close(m);
     m->bus = NULL;
     m->rom = NULL;
     pci_host_free(m->pci);

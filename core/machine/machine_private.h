@@ -62,6 +62,8 @@ struct bp_node {
 #define CONTROL_RESUME 2u
 #define CONTROL_RESUME_LAST 4u /* after the last CONTROL_PAUSE */
 
+struct machine_trace;
+
 struct bp_machine {
     struct bp_machine_options options;
     char *plugin_path;
@@ -115,6 +117,7 @@ struct bp_machine {
     pthread_mutex_t failure_lock; /* a leaf lock, for bp_node.failure: vCPUs fail at once */
     struct wake wake;             /* bp_machine_fd() */
     int log_fd;
+    struct machine_trace *trace; /* or NULL */
 };
 
 /* ---- log.c: messages
@@ -128,6 +131,14 @@ void machine_message(struct bp_machine *m, uint32_t level, const char *section, 
 /* Hands a message with its place through unfiltered. Fits report.tell. */
 void machine_tell(void *machine, const struct bp_message *message);
 int machine_open_log(struct bp_machine *m);
+
+/* ---- trace.c: the trace of the bus ---- */
+
+/* Opens it, if the machine is to have one, before the first region is made. -EINVAL, or why the
+ * file cannot be written, told. [main] */
+int machine_trace_open(struct bp_machine *m);
+/* After the bus is gone. [main] */
+void machine_trace_close(struct bp_machine *m);
 /* True if one more line may be said; then *missed (or NULL) are those that were not, when a new
  * second begins, else 0. [any] */
 bool limit_passes(struct limit *limit, uint32_t *missed);

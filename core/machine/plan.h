@@ -18,14 +18,18 @@
 #define PLAN_ON_RESET_RESTART 0u
 #define PLAN_ON_RESET_EXIT 1u
 
+#define PLAN_TRACE_BUS 0u
+
 /* [machine] */
 struct plan_machine {
-    uint64_t memory;      /* bytes */
-    uint32_t cpus;        /* 1..255 */
-    uint32_t board;       /* PLAN_BOARD_* */
-    uint32_t on_reset;    /* PLAN_ON_RESET_* */
-    uint32_t log;         /* 0 nothing, 1 errors, 2 warnings, 3 information, 4 debug */
-    const char *log_file; /* or NULL: standard error */
+    uint64_t memory;        /* bytes */
+    uint32_t cpus;          /* 1..255 */
+    uint32_t board;         /* PLAN_BOARD_* */
+    uint32_t on_reset;      /* PLAN_ON_RESET_* */
+    uint32_t log;           /* 0 nothing, 1 errors, 2 warnings, 3 information, 4 debug */
+    const char *log_file;   /* or NULL: standard error */
+    struct bp_list trace;   /* uint32_t: PLAN_TRACE_* */
+    const char *trace_file; /* or NULL: standard error */
     uint8_t shared;
     uint8_t log_guest; /* messages of category GUEST are shown */
     uint8_t reserved[6];

@@ -14,6 +14,7 @@
 
 static const char *const boards[] = {"pc", "none", NULL};
 static const char *const resets[] = {"restart", "exit", NULL};
+static const char *const traces[] = {"bus", NULL};
 static const char *const levels[] = {"v2", "v3", "host", NULL};
 static const char *const protocols[] = {"auto", "linux", "elf", "pvh", "multiboot", "raw", NULL};
 static const char *const modes[] = {"16", "32", "64", NULL};
@@ -66,6 +67,17 @@ const struct bp_prop settings_machine[] = {
      .initial = "no",
      .type = BP_PROP_BOOL,
      BP_PROP_AT(struct plan_machine, log_guest)},
+    {.name = "trace",
+     .help = "what is traced, whatever the CPU backend: bus, every access to a device",
+     .choices = traces,
+     .type = BP_PROP_ENUM,
+     .flags = BP_PROP_LIST,
+     BP_PROP_AT(struct plan_machine, trace)},
+    {.name = "trace-file",
+     .help = "file that gets this trace; standard error unless given, if that is no terminal",
+     .type = BP_PROP_PATH,
+     .flags = BP_PROP_CREATES,
+     BP_PROP_AT(struct plan_machine, trace_file)},
     {.name = "shared",
      .help = "guest RAM is a memfd, for plugins that hand it to other processes",
      .initial = "no",

@@ -377,6 +377,8 @@ int regs_get(void *self, const char *set, void *regs, uint32_t size)
     const struct cpu *c = v->cpu;
     int i;
 
+    if (v->running)
+        return -EBUSY;
     if (strcmp(set, BP_X86_LAPIC) == 0 && c->chip)
         return c->chip->state_get(c->chip_self, c->index, set, regs, size);
     i = find_set(v, set, size);
