@@ -1,0 +1,2 @@
+#include "nic.h"
+int main(void){return 0;}
