@@ -13,6 +13,9 @@ backplane_cache=${BACKPLANE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/b
 packages_build=(gcc libc6-dev cmake ninja-build pkg-config libinih-dev libjson-c-dev libzydis-dev libzstd-dev)
 # shellcheck disable=SC2034
 packages_guest=(cpio gzip)
+# What tests/pci-boot puts into its guest.
+# shellcheck disable=SC2034
+packages_pci=(pciutils)
 # shellcheck disable=SC2034
 packages_lab=(qemu-system-x86)
 # What preset aarch64 takes of this machine, and what it links from a folder of its own.

@@ -345,6 +345,21 @@ int bus_place(struct bp_region *r, uint64_t base, const struct bp_region **other
     return err;
 }
 
+uint64_t bus_taken(struct bus *bus, uint32_t space, uint64_t base, uint64_t length)
+{
+    uint64_t end = 0;
+
+    pthread_mutex_lock(&bus->lock);
+    for (uint32_t i = 0; i < bus->count; i++) {
+        const struct bp_region *r = bus->regions[i];
+        if (r->space == space && r->base != BP_UNMAPPED && r->layer < BUS_LAYER_BAR &&
+            base < r->base + r->length && r->base < base + length)
+            end = r->base + r->length;
+    }
+    pthread_mutex_unlock(&bus->lock);
+    return end;
+}
+
 void bus_forget(struct bus *bus, const void *owner)
 {
     uint32_t kept = 0;

@@ -77,6 +77,8 @@ int bus_memory_new(struct bus *bus, const void *owner, uint64_t length, uint8_t 
 /* Maps, moves, unmaps (BP_UNMAPPED). -EBUSY, with *other the region in the way, for what overlaps
  * in BUS_LAYER_FIXED or a fixed region over RAM; -EINVAL beyond the space. [main] [dom] */
 int bus_place(struct bp_region *region, uint64_t base, const struct bp_region **other);
+/* The end of a region in a layer below BARs that has some of [base, base + length), or 0. [main] */
+uint64_t bus_taken(struct bus *bus, uint32_t space, uint64_t base, uint64_t length);
 /* Unmaps and frees every region of `owner`. [main] */
 void bus_forget(struct bus *bus, const void *owner);
 

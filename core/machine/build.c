@@ -118,7 +118,7 @@ static int place_own(struct bp_machine *m, uint32_t space, uint64_t base, uint64
 static int build_pci(struct bp_machine *m)
 {
     struct error e;
-    int err = pci_host_new(ECAM_BUSES, &m->pci, &e);
+    int err = machine_pci_new(m, ECAM_BUSES, &e);
 
     if (err)
         machine_log(m, BP_LOG_ERROR, "%s", e.text);
@@ -158,12 +158,52 @@ static int build_domains(struct bp_machine *m)
     m->domains = calloc(count + 1, sizeof(struct domain *));
     if (!m->domains || !m->platform_domain)
         return -ENOMEM;
+    m->domain_loops = calloc(count + 1, sizeof(struct loop *));
+    if (!m->domain_loops)
+        return -ENOMEM;
     for (; m->domain_count < count; m->domain_count++) {
         m->domains[m->domain_count] = domain_new();
         if (!m->domains[m->domain_count])
             return -ENOMEM;
     }
     return 0;
+}
+
+static bool wants_thread(const struct plan_instance *instance)
+{
+    return instance->model->flags & BP_MODEL_THREAD &&
+           ((const uint8_t *)instance->config)[instance->model->thread_at];
+}
+
+/* A loop for each domain in which somebody wants one. */
+static int build_domain_loops(struct bp_machine *m)
+{
+    int err = 0;
+
+    for (uint32_t i = 0; i < m->plan.count && !err; i++) {
+        const struct plan_instance *instance = &m->plan.instances[i];
+        if (wants_thread(instance) && !m->domain_loops[instance->domain])
+            err = loop_new(&m->clock, &m->domain_loops[instance->domain]);
+    }
+    if (err)
+        machine_log(m, BP_LOG_ERROR, "cannot make a device's event loop: %s", strerror(-err));
+    return err;
+}
+
+void machine_stop_loops(struct bp_machine *m)
+{
+    if (m->loop)
+        loop_stop(m->loop);
+    for (uint32_t i = 0; i < m->domain_count; i++)
+        if (m->domain_loops[i])
+            loop_stop(m->domain_loops[i]);
+}
+
+static struct loop *loop_of(const struct bp_machine *m, const struct plan_instance *plan)
+{
+    if (is_service(plan))
+        return m->service_loop;
+    return m->domain_loops[plan->domain] ? m->domain_loops[plan->domain] : m->loop;
 }
 
 /* ---- instances
@@ -176,7 +216,7 @@ static int create_node(struct bp_machine *m, struct bp_node *node, const struct 
                              .name = plan->name,
                              .model = plan->model,
                              .domain = m->domains[plan->domain],
-                             .loop = is_service(plan) ? m->service_loop : m->loop};
+                             .loop = loop_of(m, plan)};
     int err = plan->model->instance.create(&machine_host, node, plan->config, &node->self);
     if (err)
         node->self = NULL;
@@ -204,6 +244,8 @@ static int build_nodes(struct bp_machine *m)
         m->node_count = i + 1;
         err = create_node(m, &m->nodes[i], &m->plan.instances[i]);
     }
+    if (!err)
+        err = machine_pci_complete(m);
     int published = bus_batch_end(m->bus);
     if (!err && m->mem_error) {
         machine_log(m, BP_LOG_ERROR, "the CPU backend refuses this machine's memory: %s",
@@ -234,6 +276,8 @@ int machine_build(struct bp_machine *m)
     if (err == -ENOMEM)
         machine_log(m, BP_LOG_ERROR, "out of memory");
     if (!err)
+        err = build_domain_loops(m);
+    if (!err)
         err = machine_cpu_create(m);
     if (!err)
         err = build_nodes(m);
@@ -244,10 +288,12 @@ int machine_build(struct bp_machine *m)
 
 static void destroy_node(struct bp_node *node)
 {
+    machine_pci_end_fds(node);
     doorbells_release(node); /* while their fds are open */
     if (node->self)
         node->model->instance.destroy(node->self);
     node->self = NULL;
+    machine_pci_release(node);
     node_release(node);
 }
 
@@ -257,8 +303,7 @@ void machine_dismantle(struct bp_machine *m)
 
     if (m->service_loop)
         loop_stop(m->service_loop);
-    if (m->loop)
-        loop_stop(m->loop);
+    machine_stop_loops(m);
     if (m->bus)
         bus_batch_begin(m->bus); /* nobody looks any more: no view for each region that goes */
     for (uint32_t i = m->node_count; i-- > 0;)
@@ -278,9 +323,13 @@ void machine_dismantle(struct bp_machine *m)
     m->bus = NULL;
     pci_host_free(m->pci);
     m->pci = NULL;
-    for (uint32_t i = 0; i < m->domain_count; i++)
+    for (uint32_t i = 0; i < m->domain_count; i++) {
+        loop_free(m->domain_loops[i]);
         domain_free(m->domains[i]);
+    }
     free(m->domains);
+    free(m->domain_loops);
+    m->domain_loops = NULL;
     m->domains = NULL;
     m->domain_count = 0;
     domain_free(m->platform_domain);
@@ -295,17 +344,24 @@ void machine_dismantle(struct bp_machine *m)
  * ------------------------------------------------------------------------------------------------
  */
 
+/* Above RAM, where 64-bit BARs go. */
+static uint64_t mmio64_gpa(const struct bp_machine *m)
+{
+    const struct ram_extent *last = &m->ram.extents[m->ram.count - 1];
+    uint64_t ram_top = last->gpa + last->length;
+
+    return ram_top > RAM_HIGH_BASE ? ram_top : RAM_HIGH_BASE;
+}
+
 static int write_acpi(struct bp_machine *m, uint64_t *rsdp_gpa, struct error *e)
 {
-    uint64_t ram_top =
-        m->ram.extents[m->ram.count - 1].gpa + m->ram.extents[m->ram.count - 1].length;
     struct acpi_machine machine = {.cpus = m->plan.machine.cpus,
                                    .has_pci = 1,
                                    .ecam_gpa = ECAM_GPA,
                                    .ecam_buses = PRESENT_BUSES,
                                    .mmio32_gpa = MMIO32_GPA,
                                    .mmio32_length = MMIO32_BYTES,
-                                   .mmio64_gpa = ram_top > RAM_HIGH_BASE ? ram_top : RAM_HIGH_BASE,
+                                   .mmio64_gpa = mmio64_gpa(m),
                                    .mmio64_length = MMIO64_BYTES};
     struct acpi_description *d = acpi_description_new();
 
@@ -328,14 +384,16 @@ int machine_boot(struct bp_machine *m, uint32_t kind)
     uint64_t rsdp_gpa = 0;
     struct error e;
 
+    machine_pci_reset(m);
     for (uint32_t i = 0; i < m->node_count; i++) {
         struct bp_node *node = &m->nodes[i];
         domain_enter(node->domain); /* as start(): services run on */
         node->model->instance.reset(node->self, kind);
         domain_leave(node->domain);
     }
-    if (m->pci)
-        pci_host_reset(m->pci);
+    const struct pci_window mmio32 = {MMIO32_GPA, MMIO32_GPA + MMIO32_BYTES};
+    const struct pci_window mmio64 = {mmio64_gpa(m), mmio64_gpa(m) + MMIO64_BYTES};
+    machine_pci_boot(m, &mmio32, &mmio64);
     int err = e820_from_ram(&m->e820, &m->ram);
     if (!err && m->pci) /* Linux uses ECAM only where the memory map agrees */
         err = e820_set(&m->e820, ECAM_GPA, ECAM_BUSES * PCI_ECAM_BUS_BYTES, E820_RESERVED);

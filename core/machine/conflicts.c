@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLAIM_PCI 0x100u /* beside BP_CLAIM_*: device << 3 | function, of every value of type PCI  \
-                          */
+#define CLAIM_PCI                                                                                  \
+    0x100u /* beside BP_CLAIM_*: device << 3 | function, of every value of type PCI                \
+            */
 
 struct claim {
     uint64_t first, last;

@@ -12,7 +12,7 @@
 #include "bus/bus.h"
 #include "loop/loop.h"
 #include "machine/plan.h"
-#include "pci/pci.h"
+#include "pci/function.h"
 #include "platform/irq_router.h"
 #include "vcpu/vcpu.h"
 
@@ -39,13 +39,14 @@ struct bp_node {
     const struct model *model;
     void *self; /* NULL before create() and after destroy() */
     struct domain *domain;
-    struct loop *loop; /* the machine's, or the services' */
+    struct loop *loop; /* the machine's, its domain's, or the services' */
     struct irq_source irq;
     struct timer *timers[NODE_TIMERS_MAX]; /* made at first use */
     struct node_link *links;               /* tables made for peer() and link() */
     struct error failure;                  /* what host->fail() said; machine->failure_lock */
     struct limit guest_limit;              /* of GUEST messages */
     uint32_t subscribed;
+    bool no_master; /* it has PCI functions, and none may reach memory; atomic */
     void (*changed)(void *self, uint32_t state); /* of machine_control.subscribe */
     void *changed_self;
 };
@@ -80,9 +81,13 @@ struct bp_machine {
     struct bus *bus;
     struct bp_bus bus_ops; /* as given to vCPUs */
     struct irq_router router;
-    struct pci_host *pci;
+    struct pci_host *pci; /* NULL: the board has none */
+    struct pci_services pci_services;
+    bool pci_complete;              /* every function is made */
+    uint32_t pci_kept;              /* bit n: device n is somebody's by name */
     struct domain *platform_domain; /* of the core's own regions */
     struct domain **domains;
+    struct loop **domain_loops; /* of a domain with a thread of its own; NULL: it has none */
     uint32_t domain_count;
     uint32_t node_count;
     struct bp_node *nodes; /* in the order of the plan */
@@ -166,6 +171,23 @@ void doorbells_moved(struct bp_machine *m, const struct bp_region *region);
 void doorbells_release(struct bp_node *node);
 void doorbells_free(struct bp_machine *m);
 
+/* ---- pci.c: "bp.pci/1"
+ * ----------------------------------------------------------------------------------- */
+
+extern const struct bp_pci machine_pci;
+/* The host bridge. After the plan. */
+int machine_pci_new(struct bp_machine *m, uint32_t buses, struct error *e);
+/* Every instance is made: what functions have now is their power-on state. Errors were told. */
+int machine_pci_complete(struct bp_machine *m);
+/* Power-on state, before instances are reset. */
+void machine_pci_reset(struct bp_machine *m);
+/* The firmware's work, after them: BARs get addresses in these windows. */
+void machine_pci_boot(struct bp_machine *m, const struct pci_window *mmio32,
+                      const struct pci_window *mmio64);
+/* Around destroy(): fds of vectors end before it, functions go after it. */
+void machine_pci_end_fds(struct bp_node *node);
+void machine_pci_release(struct bp_node *node);
+
 /* ---- cpu.c: the backend and its vCPUs
  * ------------------------------------------------------------------ */
 
@@ -192,6 +214,9 @@ int machine_build(struct bp_machine *m);
 void machine_dismantle(struct bp_machine *m);
 /* Loads ACPI tables and the kernel, and sets the vCPUs to begin it. `kind` BP_RESET_*. */
 int machine_boot(struct bp_machine *m, uint32_t kind);
+
+/* Ends the threads of devices' loops. */
+void machine_stop_loops(struct bp_machine *m);
 
 /* ---- run.c
  * ------------------------------------------------------------------------------------------------

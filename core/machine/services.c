@@ -84,6 +84,8 @@ static const void *host_extension(struct bp_node *node, const char *id)
         return &machine_control;
     if (!strcmp(id, BP_MEMORY_ID))
         return &machine_memory;
+    if (!strcmp(id, BP_PCI_ID) && m->pci && node != &m->cpu_node)
+        return &machine_pci;
     if (!strcmp(id, BP_DOORBELL_ID) && m->vm && m->cpu_model->cpu.extension(m->vm, id))
         return &machine_doorbell;
     if (!strcmp(id, BP_IRQCHIP_ID) && node == &m->cpu_node && m->irqchip.ops)
@@ -299,11 +301,13 @@ static int host_ram_region_new(struct bp_node *node, uint64_t length, uint32_t f
 static int host_region_place(struct bp_region *region, uint64_t base)
 {
     const struct bp_region *other;
-    int err = bus_place(region, base, &other);
     /* The bus keeps owners const, and this one is ours. */
     struct bp_node *node =
         (struct bp_node *)(uintptr_t)region->owner; /* NOLINT(performance-no-int-to-ptr) */
 
+    if (region->layer == BUS_LAYER_BAR)
+        return host_fail(node, -EBUSY, "the region is a PCI BAR, which the guest places");
+    int err = bus_place(region, base, &other);
     if (err == -EBUSY) {
         const struct bp_node *holder = other->owner;
         const char *what = region->space == BP_SPACE_PIO ? "ports " : "";
@@ -345,8 +349,16 @@ static void host_msi_send(struct bp_node *node, uint64_t address, uint32_t data)
 /* ---- guest memory
  * ------------------------------------------------------------------------------------- */
 
+/* A device whose PCI functions are no bus masters reaches no memory. */
+static bool is_gated(const struct bp_node *node)
+{
+    return __atomic_load_n(&node->no_master, __ATOMIC_ACQUIRE);
+}
+
 static int host_dma_read(struct bp_node *node, uint64_t gpa, void *to, uint64_t len)
 {
+    if (is_gated(node))
+        return -EFAULT;
     return ram_read(&node->machine->ram, gpa, to, len);
 }
 
@@ -358,6 +370,8 @@ static void code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len)
 
 static int host_dma_write(struct bp_node *node, uint64_t gpa, const void *from, uint64_t len)
 {
+    if (is_gated(node))
+        return -EFAULT;
     int err = ram_write(&node->machine->ram, gpa, from, len);
 
     if (!err)
@@ -368,7 +382,7 @@ static int host_dma_write(struct bp_node *node, uint64_t gpa, const void *from, 
 static void *host_dma_map(struct bp_node *node, uint64_t gpa, uint64_t *len, uint32_t dir)
 {
     (void)dir;
-    return *len ? ram_map(&node->machine->ram, gpa, len) : NULL;
+    return *len && !is_gated(node) ? ram_map(&node->machine->ram, gpa, len) : NULL;
 }
 
 static void host_dma_unmap(struct bp_node *node, void *ptr, uint64_t written)

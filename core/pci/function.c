@@ -352,3 +352,8 @@ void pci_config_mask(struct bp_pci_function *f, uint32_t offset, uint32_t writab
         f->config.clears[offset + i] = (uint8_t)(write_1_clears >> 8 * i);
     }
 }
+
+uint32_t pci_devfn(struct bp_pci_function *f)
+{
+    return f->devfn;
+}

@@ -11,6 +11,7 @@
 #define PCI_FUNCTION_H
 
 #include "pci/pci.h"
+#include "platform/irq_router.h"
 
 #include <backplane/ext/pci.h>
 #include <pthread.h>
@@ -47,9 +48,9 @@ struct pci_services {
     /* Maps, moves, or unmaps (BP_UNMAPPED) it; what cannot be there is unmapped. [main] [dom] */
     void (*region_place)(void *context, struct bp_node *node, struct bp_region *region,
                          uint64_t base);
-    /* The level of interrupt line `line` as the function has it: `held` is its own memory of what
-     * it holds up, zeroed at first. [any] */
-    void (*line_set)(void *context, uint64_t *held, uint32_t line, uint32_t level);
+    /* The level of interrupt line `line` as the function has it; `held` is its own, not its
+     * instance's: another function of that may hold the same line. [any] */
+    void (*line_set)(void *context, struct irq_source *held, uint32_t line, uint32_t level);
     /* Writes `data` to `address`, as messages are written. [any] */
     void (*message)(void *context, struct bp_node *node, uint64_t address, uint32_t data);
     /* From now on, a write to `fd` is this message, without the loop; -errno where that is not to
@@ -108,11 +109,11 @@ struct bp_pci_function {
     struct pci_vector *vectors; /* the larger of msi_count and msix_count, or NULL */
     uint32_t vector_count;
 
-    pthread_mutex_t lock; /* a leaf lock, for what follows */
-    uint32_t mode;        /* BP_PCI_INTX, _MSI, _MSIX; atomic for readers without the lock */
-    uint32_t level;       /* of INTx as the device has it; atomic likewise */
-    uint64_t held;        /* line_set()'s */
-    uint32_t line;        /* interrupt line of the pin; UINT32_MAX: no pin */
+    pthread_mutex_t lock;   /* a leaf lock, for what follows */
+    uint32_t mode;          /* BP_PCI_INTX, _MSI, _MSIX; atomic for readers without the lock */
+    uint32_t level;         /* of INTx as the device has it; atomic likewise */
+    struct irq_source held; /* line_set()'s */
+    uint32_t line;          /* interrupt line of the pin; UINT32_MAX: no pin */
     bool intx_disabled, master, function_masked;
     uint32_t msi_enabled, msi_data; /* messages that the guest enabled, a power of two */
     uint32_t msi_masks, msi_pending;
@@ -148,6 +149,8 @@ uint32_t pci_config_get(struct bp_pci_function *f, uint32_t offset, uint32_t wid
 void pci_config_set(struct bp_pci_function *f, uint32_t offset, uint32_t value, uint32_t width);
 void pci_config_mask(struct bp_pci_function *f, uint32_t offset, uint32_t writable,
                      uint32_t write_1_clears, uint32_t width);
+
+uint32_t pci_devfn(struct bp_pci_function *f);
 
 /* Fails with a sentence that begins with the function's place. */
 int pci_fail(const struct bp_pci_function *f, int err, const char *format, ...)

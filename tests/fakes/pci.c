@@ -89,13 +89,13 @@ static void region_place(void *context, struct bp_node *node, struct bp_region *
     region->serial = ++node->host->next_serial;
 }
 
-static void line_set(void *context, uint64_t *held, uint32_t line, uint32_t level)
+static void line_set(void *context, struct irq_source *held, uint32_t line, uint32_t level)
 {
     struct fake_host *h = context;
 
-    if (*held == level)
+    if (held->levels == level)
         return;
-    *held = level;
+    held->levels = level;
     fake_host_table.irq_set(&h->node, line, level);
 }
 
@@ -184,6 +184,7 @@ static const struct bp_pci table = {
     .intx_set = pci_intx_set,
     .notify = pci_notify,
     .vector_fd = pci_vector_fd,
+    .devfn = pci_devfn,
 };
 
 /* ---- the host's part ----------------------------------------------------------------------------

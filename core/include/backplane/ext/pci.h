@@ -120,6 +120,8 @@ struct bp_pci {
      * can (bp.doorbell/1), by the host's loop otherwise and while the vector is masked. `fd` -1
      * ends it. One fd for a vector. [main] [dom] */
     int (*vector_fd)(struct bp_pci_function *f, uint32_t vector, int fd);
+    /* Where the function is: device number << 3 | function number. [any] */
+    uint32_t (*devfn)(struct bp_pci_function *f);
 };
 
 #define BP_PCI_INTX 0u
