@@ -256,7 +256,8 @@ static int link_backend(struct e1000 *e)
                         strerror(-err));
     net = e->net.ops;
     e->offloads = net->offloads(e->net.self);
-    net->set_offloads(e->net.self, 0); /* the part takes plain frames only */
+    /* Checksums that were left out are filled in as frames are copied; the rest must be plain. */
+    net->set_offloads(e->net.self, BP_NET_OFFLOAD_CSUM);
     return 0;
 }
 

@@ -268,7 +268,7 @@ static int port_receive(void *self, uint32_t queue, const struct bp_frame *frame
     uint64_t len = 0;
 
     if (queue || frame->gso_type)
-        return -EINVAL; /* set_offloads() asked for neither */
+        return -EINVAL; /* was not asked for */
     for (uint32_t i = 0; i < frame->nbufs; i++) {
         if (frame->bufs[i].len > FRAME_MAX - len) {
             stat_add(e, R_ROC, 1);

@@ -28,7 +28,7 @@ static uint32_t offloads(void *self)
 static int set_offloads(void *self, uint32_t bits)
 {
     (void)self;
-    assert_int_equal(bits, 0);
+    assert_int_equal(bits, BP_NET_OFFLOAD_CSUM);
     return 0;
 }
 
