@@ -43,7 +43,7 @@
     /* 13.4: general */                                                                            \
     X(CTRL, 0x0000, RW, 0xd8fc1be9, 0x00000221)                                                    \
     X(STATUS, 0x0008, RO, 0, 0)                                                                    \
-    X(EECD, 0x0010, RW, 0x00000077, 0x00000110)                                                    \
+    X(EECD, 0x0010, RW, 0x00000077, 0x00000010)                                                    \
     X(EERD, 0x0014, RW, 0x0000ff00, 0)                                                             \
     X(CTRL_EXT, 0x0018, RW, 0x00c0cdef, 0)                                                         \
     X(MDIC, 0x0020, RW, 0x2fffffff, 0x10000000)                                                    \
@@ -53,7 +53,7 @@
     X(VET, 0x0038, RW, 0x0000ffff, 0x00008100)                                                     \
     X(FCTTV, 0x0170, RW, 0x0000ffff, 0)                                                            \
     X(TXCW, 0x0178, RW, 0xc000ffff, 0)                                                             \
-    X(LEDCTL, 0x0e00, RW, 0xcfcfcfcf, 0x07061302)                                                  \
+    X(LEDCTL, 0x0e00, RW, 0xcfcfcfcf, 0x07060302)                                                  \
     X(PBA, 0x1000, RW, 0x0000007f, 0x00100030)                                                     \
     /* interrupts */                                                                               \
     X(ICR, 0x00c0, RC, ALL, 0)                                                                     \

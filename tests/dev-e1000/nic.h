@@ -18,8 +18,8 @@
 
 #define TX_RING 0x1000u
 #define RX_RING 0x3000u
-#define RING_COUNT 64u         /* descriptors of each */
-#define TX_DATA 0x10000u       /* for the test's packets */
+#define RING_COUNT 64u                        /* descriptors of each */
+#define TX_DATA 0x10000u                      /* for the test's packets */
 #define RX_BUFFER(i) (0x80000u + (i)*0x1000u) /* of descriptor i, below RING_COUNT */
 
 #define FRAMES_KEPT 64u
@@ -57,8 +57,8 @@ struct nic {
 struct nic *nic_new(void);
 /* The same with the config that `n` has; only `config` and `net` of it are looked at. */
 void nic_create(struct nic *n);
-/* With a link, both rings of RING_COUNT descriptors and 2048-byte buffers, frames to the station and
- * broadcasts received, FCS stripped; no interrupt is enabled, and ICR is clear. */
+/* With a link, both rings of RING_COUNT descriptors and 2048-byte buffers, frames to the station
+ * and broadcasts received, FCS stripped; no interrupt is enabled, and ICR is clear. */
 struct nic *nic_started(void);
 void nic_start(struct nic *n);
 void nic_free(struct nic *n);
@@ -82,8 +82,8 @@ void tx_go(struct nic *n);
 /* DD of transmit descriptor `i`. */
 int tx_is_done(struct nic *n, uint32_t i);
 
-/* A frame of `len` bytes at TX_DATA: to `to` (NULL: another station), from the card, of type 0x88b5,
- * then bytes that count. */
+/* A frame of `len` bytes at TX_DATA: to `to` (NULL: another station), from the card, of type
+ * 0x88b5, then bytes that count. */
 void make_frame(struct nic *n, uint8_t *at, uint32_t len, const uint8_t *to);
 /* The backend gives a frame of `len` bytes that make_frame() made for the card, or `data`. */
 int rx_give(struct nic *n, const uint8_t *data, uint32_t len);

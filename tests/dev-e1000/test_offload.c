@@ -61,8 +61,8 @@ static uint32_t make_tcp6(struct nic *n, uint32_t payload)
     memcpy(f + 12, "\x86\xdd\x60\x00\x00\x00\x00\x00\x06\x40", 10);
     for (uint32_t i = 0; i < 32; i++)
         f[22 + i] = (uint8_t)(0x20 + i);
-    memcpy(f + 54, "\x04\xd2\x00\x50\x00\x00\x00\x01\x00\x00\x00\x07\x50\x10\x20\x00\x00\x00\x00\x00",
-           20);
+    memcpy(f + 54,
+           "\x04\xd2\x00\x50\x00\x00\x00\x01\x00\x00\x00\x07\x50\x10\x20\x00\x00\x00\x00\x00", 20);
     put_be16(f + 70, sum(f + 22, 32, 6u));
     return HEADERS6 + payload;
 }
@@ -148,9 +148,9 @@ static void legacy_descriptor_inserts_one_checksum(void **state)
     (void)state;
     tx_legacy(n, TX_DATA, (uint16_t)len, SEND | TX_IC, 50, 34, 0);
     tx_go(n);
-    assert_int_equal(sum(n->net->sent[0].data + 34, len - 34,
-                         sum(n->net->sent[0].data + 26, 8, 6 + len - 34)),
-                     0xffff);
+    assert_int_equal(
+        sum(n->net->sent[0].data + 34, len - 34, sum(n->net->sent[0].data + 26, 8, 6 + len - 34)),
+        0xffff);
     nic_free(n);
 }
 

@@ -225,7 +225,8 @@ static void bad_24_other_phys_are_done_with_an_error(void **state)
 
     (void)state;
     for (uint32_t phy = 0; phy < 32; phy++) {
-        wr(n, E1000_MDIC, MDIC_READ << MDIC_OP_SHIFT | phy << MDIC_PHY_SHIFT | 2u << MDIC_REG_SHIFT);
+        wr(n, E1000_MDIC,
+           MDIC_READ << MDIC_OP_SHIFT | phy << MDIC_PHY_SHIFT | 2u << MDIC_REG_SHIFT);
         assert_int_equal(rd(n, E1000_MDIC) & (MDIC_READY | MDIC_ERROR),
                          phy == 1 ? MDIC_READY : MDIC_READY | MDIC_ERROR);
     }

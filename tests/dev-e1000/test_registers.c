@@ -28,19 +28,19 @@ static void configuration_space_is_that_of_an_82540em(void **state)
 static const struct pattern {
     uint32_t offset, mask, write;
 } patterns[] = {
-    {E1000_FCAL, 0xffffffff, 0xffffffff},   {E1000_FCAH, 0x0000ffff, 0xffffffff},
-    {E1000_FCT, 0x0000ffff, 0xffffffff},    {E1000_VET, 0x0000ffff, 0xffffffff},
-    {E1000_RDTR, 0x0000ffff, 0xffffffff},   {E1000_RDBAH, 0xffffffff, 0xffffffff},
-    {E1000_RDLEN, 0x000fff80, 0x000fffff},  {E1000_RDH, 0x0000ffff, 0x0000ffff},
-    {E1000_RDT, 0x0000ffff, 0x0000ffff},    {E1000_FCRTH, 0x0000fff8, 0x0000fff8},
-    {E1000_FCTTV, 0x0000ffff, 0xffffffff},  {E1000_TIPG, 0x3fffffff, 0x3fffffff},
-    {E1000_TDBAH, 0xffffffff, 0xffffffff},  {E1000_TDLEN, 0x000fff80, 0x000fffff},
-    {E1000_RDBAL, 0xfffffff0, 0xffffffff},  {E1000_TXCW, 0xc000ffff, 0x0000ffff},
-    {E1000_TDBAL, 0xfffffff0, 0xffffffff},  {E1000_TIDV, 0x0000ffff, 0x0000ffff},
-    {E1000_RADV, 0x0000ffff, 0x0000ffff},   {E1000_TADV, 0x0000ffff, 0x0000ffff},
-    {E1000_ITR, 0x0000ffff, 0xffffffff},    {E1000_PBM + 0xfffc, 0xffffffff, 0xffffffff},
-    {E1000_FFVT + 8 * 127, ALL, ALL},       {E1000_FFMT + 8 * 127, 0xf, ALL},
-    {E1000_FFLT + 24, 0x7ff, ALL},          {E1000_IP4AT + 24, ALL, ALL},
+    {E1000_FCAL, 0xffffffff, 0xffffffff},  {E1000_FCAH, 0x0000ffff, 0xffffffff},
+    {E1000_FCT, 0x0000ffff, 0xffffffff},   {E1000_VET, 0x0000ffff, 0xffffffff},
+    {E1000_RDTR, 0x0000ffff, 0xffffffff},  {E1000_RDBAH, 0xffffffff, 0xffffffff},
+    {E1000_RDLEN, 0x000fff80, 0x000fffff}, {E1000_RDH, 0x0000ffff, 0x0000ffff},
+    {E1000_RDT, 0x0000ffff, 0x0000ffff},   {E1000_FCRTH, 0x0000fff8, 0x0000fff8},
+    {E1000_FCTTV, 0x0000ffff, 0xffffffff}, {E1000_TIPG, 0x3fffffff, 0x3fffffff},
+    {E1000_TDBAH, 0xffffffff, 0xffffffff}, {E1000_TDLEN, 0x000fff80, 0x000fffff},
+    {E1000_RDBAL, 0xfffffff0, 0xffffffff}, {E1000_TXCW, 0xc000ffff, 0x0000ffff},
+    {E1000_TDBAL, 0xfffffff0, 0xffffffff}, {E1000_TIDV, 0x0000ffff, 0x0000ffff},
+    {E1000_RADV, 0x0000ffff, 0x0000ffff},  {E1000_TADV, 0x0000ffff, 0x0000ffff},
+    {E1000_ITR, 0x0000ffff, 0xffffffff},   {E1000_PBM + 0xfffc, 0xffffffff, 0xffffffff},
+    {E1000_FFVT + 8 * 127, ALL, ALL},      {E1000_FFMT + 8 * 127, 0xf, ALL},
+    {E1000_FFLT + 24, 0x7ff, ALL},         {E1000_IP4AT + 24, ALL, ALL},
 };
 
 static void registers_keep_the_bits_that_they_have(void **state)

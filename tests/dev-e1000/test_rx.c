@@ -208,10 +208,10 @@ static void tag_is_taken_off_with_vme(void **state)
 }
 
 /* IPv4 10.0.0.1 to 10.0.0.2, UDP 1 to 2 with 4 bytes. */
-static const uint8_t udp4[46] = {0x52, 0x54, 0, 0x12, 0x34, 0x56, 2,    0,    0,  0,    0,  1,
-                                 8,    0,    0x45, 0, 0,    32,   0,    0,    0,  0,    64, 17,
-                                 0x66, 0xcb, 10, 0,  0,    1,    10,   0,    0,  2,    0,  1,
-                                 0,    2,    0,  12, 0x27, 0x0a, 0x61, 0x62, 0x63, 0x64};
+static const uint8_t udp4[46] = {0x52, 0x54, 0,    0x12, 0x34, 0x56, 2,    0,    0,    0,   0,  1,
+                                 8,    0,    0x45, 0,    0,    32,   0,    0,    0,    0,   64, 17,
+                                 0x66, 0xcb, 10,   0,    0,    1,    10,   0,    0,    2,   0,  1,
+                                 0,    2,    0,    12,   0x27, 0x0a, 0x61, 0x62, 0x63, 0x64};
 
 static void checksums_are_verified(void **state)
 {

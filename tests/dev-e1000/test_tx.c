@@ -289,8 +289,8 @@ static void txd_low_tells_of_an_emptying_ring(void **state)
 
 static void pause_frame_stops_the_transmitter_for_its_time(void **state)
 {
-    static const uint8_t pause[60] = {1, 0x80, 0xc2, 0, 0, 1,    2,    0, 0, 0,
-                                      0, 1,    0x88, 8, 0, 1, 0x10, 0x00};
+    static const uint8_t pause[60] = {1, 0x80, 0xc2, 0,    0, 1, 2, 0,    0,
+                                      0, 0,    1,    0x88, 8, 0, 1, 0x10, 0x00};
     struct nic *n = nic_started();
 
     (void)state;
