@@ -3,7 +3,8 @@
  * dev-e1000/phy.c - the copper PHY in the 82540EM, an 88E1011 (13.4.6 and chapter 12; IEEE 802.3
  * clauses 22, 28 and 40), behind MDIC at address 1, and the link as the MAC sees it.
  *
- * Autonegotiation takes 200 ms of guest time and agrees on the best that both ends offer. What the
+ * Autonegotiation takes two seconds of guest time, as at 1000BASE-T: drivers test interrupts before
+ * the link is there to disturb them. It agrees on the best that both ends offer. What the
  * other end offers is the key `speed`. The cable is the backend's carrier. A forced speed has a
  * link where the other end can do it; which duplex that end falls back to is not looked at. Left
  * out: next pages, the vendor's registers behind 29 and 30 and of cable diagnosis, which keep what
@@ -11,7 +12,7 @@
  */
 #include "e1000.h"
 
-#define AUTONEG_NS (200u * UINT64_C(1000000))
+#define AUTONEG_NS (2u * UINT64_C(1000000000))
 #define PHY_ADDRESS 1u
 
 enum {

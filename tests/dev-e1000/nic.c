@@ -119,7 +119,7 @@ struct nic *nic_new(void)
 void nic_start(struct nic *n)
 {
     wr(n, E1000_CTRL, rd(n, E1000_CTRL) | CTRL_SLU);
-    fake_advance_ns(n->h, 300000000);
+    fake_advance_ns(n->h, 2100000000);
     assert_true(rd(n, E1000_STATUS) & STATUS_LU);
     for (uint32_t i = 0; i < RING_COUNT; i++)
         bp_put_le64(ram(n, RX_RING + i * DESC_BYTES), RX_BUFFER(i));

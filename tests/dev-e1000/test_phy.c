@@ -4,7 +4,7 @@
  */
 #include "nic.h"
 
-#define NEGOTIATION_NS 200000000u
+#define NEGOTIATION_NS UINT64_C(2000000000)
 
 static uint32_t speed(struct nic *n)
 {
