@@ -77,7 +77,6 @@ struct e1000_tx {
     uint8_t pending;  /* the packet is complete, and waits to be sent */
     uint8_t eop_cmd;  /* of its last descriptor, which is not written back yet */
     uint8_t whole;    /* goes to the backend in one piece */
-    uint8_t blocked;  /* the backend took less: sent() follows */
     uint32_t sent;    /* bytes of payload in segments that were taken */
     uint16_t segment; /* number of the next segment */
     uint8_t checksum; /* the backend fills in the transport checksum */
@@ -106,7 +105,7 @@ struct e1000 {
     uint8_t level;         /* of INTA */
     uint8_t d3;            /* in a power state that is not D0 */
     uint8_t in_tx;         /* inside tx_run() */
-    uint8_t reserved1;
+    uint8_t blocked;       /* the backend took less than it was given: sent() follows */
 
     uint8_t rx_held;      /* the backend keeps a frame until resume() */
     uint8_t carrier;      /* the backend's word */

@@ -291,7 +291,7 @@ static void port_sent(void *self, uint32_t queue)
     struct e1000 *e = self;
 
     (void)queue;
-    e->tx.blocked = 0;
+    e->blocked = 0;
     tx_run(e);
 }
 

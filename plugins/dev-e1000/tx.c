@@ -35,7 +35,7 @@ static void packet_forget(struct e1000 *e)
 {
     struct e1000_tx *t = &e->tx;
 
-    t->open = t->discard = t->pending = t->blocked = 0;
+    t->open = t->discard = t->pending = 0;
     t->tse = t->popts = t->ic = t->cmd = t->vle = t->whole = t->checksum = 0;
     t->size = t->sent = t->segment = 0;
     t->start = VLAN_BYTES;
@@ -64,7 +64,9 @@ int tx_wire(struct e1000 *e, const struct bp_frame *frame)
         return frame->bufs->len <= FRAME_MAX + VLAN_BYTES ? loop_back(e, frame->bufs) : 1;
     if (!net || !(e->reg[R_STATUS] & STATUS_LU))
         return 1;
-    return net->send(e->net.self, 0, frame, 1) >= 1;
+    if (!e->blocked)
+        e->blocked = !net->send(e->net.self, 0, frame, 1);
+    return !e->blocked;
 }
 
 /* What went out as one, counted as the frames that the wire sees. */
@@ -90,10 +92,8 @@ static int packet_send(struct e1000 *e)
     struct bp_buf buf;
     uint32_t payload = offload_frame(e, &frame, &buf);
 
-    if (!tx_wire(e, &frame)) {
-        t->blocked = 1;
+    if (!tx_wire(e, &frame))
         return 0;
-    }
     count_sent(e, &frame, (uint32_t)buf.len);
     t->sent += payload;
     t->segment++;
@@ -250,7 +250,7 @@ static uint32_t execute(struct e1000 *e, const struct descriptor *d)
 
 static int may_run(const struct e1000 *e)
 {
-    return (e->reg[R_TCTL] & TCTL_EN) && ring_count(e) && !e->d3 && !e->tx.blocked &&
+    return (e->reg[R_TCTL] & TCTL_EN) && ring_count(e) && !e->d3 && !e->blocked &&
            !e->deadline_ns[TIMER_PAUSE];
 }
 
