@@ -25,7 +25,8 @@ int bp_machine_new(const struct bp_machine_options *options, struct bp_machine *
     if (!m)
         return -ENOMEM;
     pthread_mutex_init(&m->failure_lock, NULL);
-    m->event_fd = m->log_fd = -1;
+    m->wake = WAKE_NONE;
+    m->log_fd = -1;
     m->ram.fd = -1;
     if (options)
         memcpy(&m->options, options,
@@ -53,8 +54,7 @@ void bp_machine_free(struct bp_machine *m)
         plan_free(&m->plan);
     plugins_free(m->plugins);
     config_free(&m->config);
-    if (m->event_fd >= 0)
-        close(m->event_fd);
+    wake_close(&m->wake);
     if (m->log_fd >= 0)
         close(m->log_fd);
     pthread_mutex_destroy(&m->failure_lock);
@@ -163,7 +163,7 @@ char *bp_machine_plugins(struct bp_machine *m, const char *name, int json)
 
 int bp_machine_fd(struct bp_machine *m)
 {
-    return m->event_fd;
+    return m->wake.fd;
 }
 
 int bp_machine_read(struct bp_machine *m, uint64_t gpa, void *to, uint64_t len)

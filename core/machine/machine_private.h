@@ -9,6 +9,7 @@
 #ifndef MACHINE_MACHINE_PRIVATE_H
 #define MACHINE_MACHINE_PRIVATE_H
 
+#include "base/wake.h"
 #include "bus/bus.h"
 #include "loop/loop.h"
 #include "machine/plan.h"
@@ -111,7 +112,7 @@ struct bp_machine {
     struct limit reset_limit;
     struct limit memory_limit;
     pthread_mutex_t failure_lock; /* a leaf lock, for bp_node.failure: vCPUs fail at once */
-    int event_fd;
+    struct wake wake;             /* bp_machine_fd() */
     int log_fd;
 };
 

@@ -167,7 +167,7 @@ static uint32_t kept_devices(const struct plan *plan)
             uint64_t devfn;
             for (uint64_t n = 0;
                  p->type == BP_PROP_PCI && props_number(p, instance->config, n, &devfn); n++)
-                if (devfn < PCI_DEVICES * PCI_FUNCTIONS)
+                if (devfn < (uint64_t)PCI_DEVICES * PCI_FUNCTIONS)
                     kept |= 1u << (devfn >> 3);
         }
     }

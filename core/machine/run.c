@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -119,11 +118,10 @@ int bp_machine_start(struct bp_machine *m)
     int err = machine_plan(m);
     if (err)
         return err;
-    if (m->event_fd < 0)
-        m->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (m->event_fd < 0) {
-        err = -errno;
-        machine_log(m, BP_LOG_ERROR, "cannot make an eventfd: %s", strerror(-err));
+    if (m->wake.fd < 0)
+        err = wake_open(&m->wake);
+    if (err) {
+        machine_log(m, BP_LOG_ERROR, "cannot make an fd for events: %s", strerror(-err));
         return err;
     }
     __atomic_store_n(&m->request, REQUEST_NONE, __ATOMIC_RELEASE);
@@ -250,20 +248,21 @@ static int left_ms(int timeout_ms, uint64_t since_ns)
 
 int bp_machine_wait(struct bp_machine *m, int timeout_ms, struct bp_exit *exit)
 {
-    uint64_t since = clock_host_ns(), count;
+    uint64_t since = clock_host_ns();
 
     *exit = (struct bp_exit){.reason = BP_EXIT_RUNNING};
     if (m->state != BP_MACHINE_RUNNING && m->state != BP_MACHINE_PAUSED)
         return -EINVAL;
     for (;;) {
-        struct pollfd fd = {.fd = m->event_fd, .events = POLLIN};
+        struct pollfd fd = {.fd = m->wake.fd, .events = POLLIN};
         int ready = poll(&fd, 1, left_ms(timeout_ms, since));
         if (ready < 0)
             return -errno;
         if (!ready)
             return -ETIMEDOUT;
-        if (read(m->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-            return -errno;
+        int err = wake_clear(&m->wake);
+        if (err)
+            return err;
         carry_out_control(m);
         uint64_t request = __atomic_load_n(&m->request, __ATOMIC_ACQUIRE);
         if (request == REQUEST_NONE)

@@ -224,10 +224,7 @@ static int host_link(struct bp_node *node, struct bp_node *ref, const char *id, 
 
 void machine_wake(struct bp_machine *m)
 {
-    uint64_t one = 1;
-
-    while (m->event_fd >= 0 && write(m->event_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-        ;
+    wake_signal(&m->wake);
 }
 
 void machine_request(struct bp_machine *m, uint32_t what, uint32_t code)

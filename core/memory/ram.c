@@ -10,6 +10,8 @@
 #include "memory/ram.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -48,10 +50,30 @@ static void *map_aligned(uint64_t size, int fd)
     return base;
 }
 
+/* Memory with an fd and no name. */
+static int nameless_memory(void)
+{
+#if defined(MFD_CLOEXEC) && !defined(BACKPLANE_PORTABLE)
+    return memfd_create("backplane-ram", MFD_CLOEXEC);
+#else
+    /* POSIX gives it a name, which is taken away at once; O_EXCL: another process may have it just
+     * now. Darwin's names are short. */
+    for (uint32_t i = 0; i < 100; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "/backplane-%ld-%u", (long)getpid(), i);
+        int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (fd >= 0)
+            shm_unlink(name);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1;
+#endif
+}
+
 static int shared_memory(uint64_t size, struct error *e)
 {
-#ifdef MFD_CLOEXEC
-    int fd = memfd_create("backplane-ram", MFD_CLOEXEC);
+    int fd = nameless_memory();
     if (fd < 0)
         return error_set(e, -errno, "cannot create shared guest memory: %s", strerror(errno));
     if (ftruncate(fd, (off_t)size)) {
@@ -61,11 +83,6 @@ static int shared_memory(uint64_t size, struct error *e)
                          (unsigned long long)size, strerror(-err));
     }
     return fd;
-#else
-    (void)size;
-    return error_set(e, -ENOTSUP,
-                     "shared guest memory needs memfd_create(), which this system lacks");
-#endif
 }
 
 /* Appends [gpa, gpa + length) less what is reserved in it; `offset` is its place in the mapping. */

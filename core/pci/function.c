@@ -243,11 +243,6 @@ void pci_functions_free(struct pci_host *host, const struct bp_node *node)
     }
 }
 
-struct bp_pci_function *pci_functions(const struct pci_host *host)
-{
-    return *pci_host_functions((struct pci_host *)(uintptr_t)host);
-}
-
 const struct bp_pci_function *pci_functions_lost(const struct pci_host *host)
 {
     for (const struct bp_pci_function *f = pci_functions(host); f; f = f->next)

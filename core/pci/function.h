@@ -137,7 +137,6 @@ void pci_functions_free(struct pci_host *host, const struct bp_node *node);
 void pci_functions_power_on(struct pci_host *host);
 /* The power-on state; enters each function's domain. [main] */
 void pci_functions_reset(struct pci_host *host);
-struct bp_pci_function *pci_functions(const struct pci_host *host);
 /* The first function whose device has no function 0, which no guest would find; or NULL. [main] */
 const struct bp_pci_function *pci_functions_lost(const struct pci_host *host);
 

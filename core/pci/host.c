@@ -82,6 +82,11 @@ struct bp_pci_function **pci_host_functions(struct pci_host *host)
     return &host->functions;
 }
 
+struct bp_pci_function *pci_functions(const struct pci_host *host)
+{
+    return host->functions;
+}
+
 uint32_t pci_host_buses(const struct pci_host *host)
 {
     return host->buses;

@@ -98,6 +98,8 @@ struct pci_function *pci_host_find(const struct pci_host *host, uint32_t bus, ui
 
 /* Where the list of devices' functions begins (function.h). */
 struct bp_pci_function **pci_host_functions(struct pci_host *host);
+/* The first of them, or NULL. */
+struct bp_pci_function *pci_functions(const struct pci_host *host);
 
 /* Clears `f` and sets its identity, with 4 KiB of configuration space; `class_code` has 24 bits,
  * class in the highest. */

@@ -11,15 +11,15 @@
 #include <errno.h>
 #include <unistd.h>
 
-static struct bp_pci_function *find(const struct bp_pci_function *f, int fd, uint32_t *vector)
+static bool find(const struct bp_pci_function *f, int fd, uint32_t *vector)
 {
     for (uint32_t i = 0; i < f->vector_count; i++) {
         if (f->vectors[i].fd == fd) {
             *vector = i;
-            return (struct bp_pci_function *)(uintptr_t)f;
+            return true;
         }
     }
-    return NULL;
+    return false;
 }
 
 static void ready(void *self, int fd, uint32_t events)

@@ -9,6 +9,7 @@
 #include "plugin/loader.h"
 #include "plugin/descriptor.h"
 #include "plugin/elf_check.h"
+#include "plugin/macho_check.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -87,12 +88,12 @@ static int check_file(const char *path, struct stat *st, struct error *e)
         return error_set(e, -err, "%s cannot be read: %s; expected a file that this user may read",
                          path, strerror(err));
     }
-#ifdef __ELF__
-    err = elf_check(
-        &(struct elf_source){.length = (uint64_t)st->st_size, .read = read_fd, .context = &fd},
-        path, e);
+    const struct elf_source file = {
+        .length = (uint64_t)st->st_size, .read = read_fd, .context = &fd};
+#ifdef __APPLE__
+    err = macho_check(&file, MACHO_HOST, path, e);
 #else
-    (void)read_fd;
+    err = elf_check(&file, path, e);
 #endif
     close(fd);
     return err;

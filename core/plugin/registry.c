@@ -150,7 +150,8 @@ static int files_add(struct files *files, const char *name, size_t len, uint32_t
 {
     if (files->count == files->capacity) {
         size_t more = files->capacity ? files->capacity * 2 : 32;
-        struct file *list = reallocarray(files->list, more, sizeof(*list));
+        struct file *list =
+            more <= SIZE_MAX / sizeof(*list) ? realloc(files->list, more * sizeof(*list)) : NULL;
 
         if (!list)
             return -ENOMEM;

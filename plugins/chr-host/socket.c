@@ -51,6 +51,40 @@ static const struct bp_host *host_of(const struct sock *k)
     return k->stream.host;
 }
 
+/* Sockets that do not block, and are no child process's. Systems without the flags for that set
+ * both a moment later: nothing forks in between but the embedding program. */
+#ifdef SOCK_CLOEXEC
+static int stream_socket(int family)
+{
+    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+static int accept_stream(int listener)
+{
+    return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+#else
+static int set_up(int fd)
+{
+    if (fd < 0 || (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0))
+        return fd;
+    int err = errno;
+    close(fd);
+    errno = err;
+    return -1;
+}
+
+static int stream_socket(int family)
+{
+    return set_up(socket(family, SOCK_STREAM, 0));
+}
+
+static int accept_stream(int listener)
+{
+    return set_up(accept(listener, NULL, NULL));
+}
+#endif
+
 /* ---- connections
  * --------------------------------------------------------------------------------- */
 
@@ -156,7 +190,7 @@ static void attempt(struct sock *k)
     int err;
 
     k->attempts = 1;
-    k->fd = socket(k->address.u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    k->fd = stream_socket(k->address.u.any.sa_family);
     if (k->fd < 0) {
         attempt_failed(k, errno);
         return;
@@ -185,7 +219,7 @@ static void attempt(struct sock *k)
 static void listener_ready(void *self, int fd, uint32_t events)
 {
     struct sock *k = self;
-    int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int client = accept_stream(fd);
 
     (void)events;
     if (client < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
@@ -222,7 +256,7 @@ static int remove_stale(struct sock *k)
         return bp_failf(s->host, s->node, -EEXIST,
                         "'%s' exists and is no socket; remove it, or give `listen` another path",
                         path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    fd = stream_socket(AF_UNIX);
     if (fd < 0)
         return bp_failf(s->host, s->node, -EMFILE, "cannot make a socket to look who is at '%s'",
                         path);
@@ -254,7 +288,7 @@ static int start_listening(struct sock *k)
         if (err)
             return err;
     }
-    k->listener = socket(a->u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    k->listener = stream_socket(a->u.any.sa_family);
     if (k->listener < 0)
         goto fail;
     if (a->u.any.sa_family != AF_UNIX)

@@ -16,7 +16,21 @@
 #define STOPPED_POLL_NS 1000000000ull
 #define LONGEST_NS 1000000000ull
 
-static struct timespec host_time_in(uint64_t ns)
+#ifdef __APPLE__
+/* Darwin's condition variables know no monotonic clock, but distances. */
+void timer_condition(pthread_cond_t *condition)
+{
+    pthread_cond_init(condition, NULL);
+}
+
+static void wait_ns(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t ns)
+{
+    struct timespec t = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+
+    pthread_cond_timedwait_relative_np(condition, lock, &t);
+}
+#else
+static void wait_ns(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t ns)
 {
     struct timespec t;
 
@@ -24,7 +38,7 @@ static struct timespec host_time_in(uint64_t ns)
     ns += (uint64_t)t.tv_nsec;
     t.tv_sec += (time_t)(ns / 1000000000u);
     t.tv_nsec = (long)(ns % 1000000000u);
-    return t;
+    pthread_cond_timedwait(condition, lock, &t);
 }
 
 void timer_condition(pthread_cond_t *condition)
@@ -36,6 +50,7 @@ void timer_condition(pthread_cond_t *condition)
     pthread_cond_init(condition, &attributes);
     pthread_condattr_destroy(&attributes);
 }
+#endif
 
 static uint64_t guest_now(struct vm *vm)
 {
@@ -61,8 +76,7 @@ void timer_sleep(void *context, struct cpu *c, uint64_t deadline_ns)
             break;
         /* Never for long: guest time may have stood still meanwhile. */
         uint64_t left = deadline_ns - now;
-        struct timespec until = host_time_in(left < LONGEST_NS ? left : LONGEST_NS);
-        pthread_cond_timedwait(&v->woken, &v->lock, &until);
+        wait_ns(&v->woken, &v->lock, left < LONGEST_NS ? left : LONGEST_NS);
     }
     __atomic_store_n(&v->sleeping, 0, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&v->lock);
@@ -135,8 +149,7 @@ static void *timer_thread(void *context)
             continue;
         }
         uint64_t left = vm->stopped ? STOPPED_POLL_NS : next - now;
-        struct timespec until = host_time_in(left < LONGEST_NS ? left : LONGEST_NS);
-        pthread_cond_timedwait(&vm->timer_changed, &vm->timer_lock, &until);
+        wait_ns(&vm->timer_changed, &vm->timer_lock, left < LONGEST_NS ? left : LONGEST_NS);
     }
     pthread_mutex_unlock(&vm->timer_lock);
     return NULL;

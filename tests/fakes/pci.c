@@ -394,7 +394,8 @@ static void write_entry(struct fake_host *h, struct bp_pci_function *f, uint32_t
 
     if (base == BP_UNMAPPED)
         fake_fail("the MSI-X table is not mapped: fake_pci_start() comes first");
-    fake_write(h, BP_SPACE_MMIO, base + f->table_offset + vector * PCI_MSIX_ENTRY + at, value, 4);
+    fake_write(h, BP_SPACE_MMIO, base + f->table_offset + (uint64_t)vector * PCI_MSIX_ENTRY + at,
+               value, 4);
 }
 
 void fake_pci_msix_on(struct fake_host *h, uint32_t devfn)

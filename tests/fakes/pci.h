@@ -14,8 +14,10 @@
 
 /* Where fake_pci_start() puts BAR `n` of function `devfn`, and how far apart. BARs may be up to
  * 1 MiB there; larger ones are placed by fake_pci_place(). */
-#define FAKE_BAR_MEMORY(devfn, n) (UINT64_C(0xc0000000) + (devfn)*0x800000u + (n)*0x100000u)
-#define FAKE_BAR_IO(devfn, n) (UINT64_C(0x4000) + ((devfn)&0x1f) * 0x600u + (n)*0x100u)
+#define FAKE_BAR_MEMORY(devfn, n)                                                                  \
+    (UINT64_C(0xc0000000) + (devfn)*UINT64_C(0x800000) + (n)*UINT64_C(0x100000))
+#define FAKE_BAR_IO(devfn, n)                                                                      \
+    (UINT64_C(0x4000) + ((devfn)&0x1f) * UINT64_C(0x600) + (n)*UINT64_C(0x100))
 
 /* The `n`th function that the instance made, from 0, as device << 3 | function; BP_PCI_ANY beyond
  * the last. */

@@ -19,7 +19,7 @@
 #define CONFIG_READ(address, n)                                                                    \
     {LOAD, 0, address}, {OUT, 4, 0xcf8}, {IN, 4, 0xcfc},                                           \
     {                                                                                              \
-        WRITE, 4, RESULTS + 4 * (n)                                                                \
+        WRITE, 4, RESULTS + 4ull * (n)                                                             \
     }
 #define CONFIG_WRITE(address, value)                                                               \
     {LOAD, 0, address}, {OUT, 4, 0xcf8}, {LOAD, 0, value},                                         \
@@ -29,7 +29,7 @@
 #define MEMORY_READ(address, n)                                                                    \
     {READ, 4, address},                                                                            \
     {                                                                                              \
-        WRITE, 4, RESULTS + 4 * (n)                                                                \
+        WRITE, 4, RESULTS + 4ull * (n)                                                             \
     }
 #define MEMORY_WRITE(address, value)                                                               \
     {LOAD, 0, value},                                                                              \
@@ -39,7 +39,7 @@
 #define PORT_READ(port, n)                                                                         \
     {IN, 4, port},                                                                                 \
     {                                                                                              \
-        WRITE, 4, RESULTS + 4 * (n)                                                                \
+        WRITE, 4, RESULTS + 4ull * (n)                                                             \
     }
 #define END                                                                                        \
     {LOAD, 0, 1}, {WRITE, 4, DONE}, {HLT, 0, 0},                                                   \
@@ -165,6 +165,30 @@ static void bad_63_message_to_ram_is_a_memory_write(void **state)
     assert_int_equal(is[1], 1);
 }
 
+static void bad_61_bar_moves_while_another_processor_uses_it(void **state)
+{
+    /* Processor 1 reads and writes through the BAR for ever. Processor 0 sizes it, moves it over
+     * another and back, and switches decoding off and on, for ever. */
+    struct rig *r = make(
+        CODE({NAME, 0, 0}, {JUMP_ZERO, 0, AT(5)}, {READ, 4, 0xc001001c}, {WRITE, 4, 0xc001001c},
+             {JUMP, 0, AT(2)}, CONFIG_WRITE(FN(1, 1, 0x14), 0xffffffff),
+             CONFIG_WRITE(FN(1, 1, 0x14), 0xc0000000), CONFIG_WRITE(FN(1, 1, 0x14), 0xc0010000),
+             CONFIG_WRITE(FN(1, 1, 0x04), 0), CONFIG_WRITE(FN(1, 1, 0x04), 7), {JUMP, 0, AT(5)}),
+        "together = yes\n" EVERYTHING);
+    (void)state;
+
+    assert_int_equal(bp_machine_set(r->m, "machine.cpus", "2", "test"), 0);
+    started(r);
+    for (int i = 0; i < 30; i++) {
+        assert_int_equal(bp_machine_pause(r->m), 0);
+        assert_int_equal(bp_machine_resume(r->m), 0);
+    }
+    assert_int_equal(bp_machine_stop(r->m), 0);
+    assert_int_equal(wait_end(r).reason, BP_EXIT_QUIT);
+    assert_string_equal(r->said, "");
+    discard(r);
+}
+
 static void refuses(const char *more, const char *sentence)
 {
     struct rig *r = make(CODE({HLT, 0, 0}), more);
@@ -195,6 +219,7 @@ int main(void)
         cmocka_unit_test(firmware_goes_around_what_is_placed),
         cmocka_unit_test(bad_57_58_bars_over_ram_and_each_other),
         cmocka_unit_test(bad_60_bars_at_the_top_of_the_space),
+        cmocka_unit_test(bad_61_bar_moves_while_another_processor_uses_it),
         cmocka_unit_test(bad_63_message_to_ram_is_a_memory_write),
         cmocka_unit_test(bad_94_places_that_cannot_be_had),
     };

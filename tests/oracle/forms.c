@@ -458,6 +458,7 @@ int forms_find(struct forms *f)
     int err = 0;
 
     memset(f, 0, sizeof(*f));
+    f->amd = maker_is_amd();
     f->table = calloc(TABLE, sizeof(*f->table));
     f->pool = pool_create();
     if (!f->table || !f->pool)

@@ -114,6 +114,7 @@ struct form {
     /* What came of it. */
     uint32_t executed, faulted, failed, native_ud, engine_ud;
     uint32_t unfetched; /* #PF of the instruction itself */
+    uint32_t apart;     /* cases in which the host's maker does something else */
     bool listed;        /* in the coverage list */
     bool lacking;       /* the host does not have it */
     bool shown;         /* a failure of it */
@@ -125,6 +126,7 @@ struct forms {
     uint32_t *table; /* by hash of the key: index + 1 */
     ZydisDecoder decoder;
     struct pool *pool;
+    bool amd; /* the host's processor */
 };
 
 /* A decoded instruction with all its operands. */
@@ -189,6 +191,9 @@ struct undefined {
     bool memory;       /* after a fault, or as the destination */
     bool approximate;  /* RCPPS and its kind: relative error up to 1.5 * 2^-12 */
     bool x87_last_bit; /* transcendental: the last places may differ */
+    uint8_t nan_bytes; /* floats of this size that are NaN: which NaN; 0: none */
+    uint32_t mxcsr;    /* bits of MXCSR */
+    bool everything;   /* the case says nothing */
 };
 
 /* What is undefined after `d` has been done on `in`. */
@@ -198,6 +203,14 @@ void undefined_fault(const struct decoded *d, struct undefined *u);
 /* Whatever the operands are: the flags that are undefined in some case. */
 uint32_t undefined_flags_ever(const struct decoded *d);
 
+/* ---- other makers' processors: makers.c ------------------------------------------------------ */
+
+bool maker_is_amd(void);
+/* On one of AMD's: adds to `u` what `d` does differently there, with these outcomes.
+ */
+void makers_part(const struct decoded *d, const struct outcome *native,
+                 const struct outcome *engine, struct undefined *u);
+
 /* ---- comparing: compare.c ------------------------------------------------------------------- */
 
 struct text {
@@ -206,6 +219,9 @@ struct text {
 };
 
 void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* False if nothing follows from a difference: the host's maker has it otherwise (makers.c). */
+bool outcomes_comparable(const struct forms *f, const struct test *t, const struct outcome *native,
+                         const struct outcome *engine);
 /* The differences as text, `native` first; true if there is none. `text` may be NULL. */
 bool outcomes_equal(const struct forms *f, const struct test *t, const struct outcome *native,
                     const struct outcome *engine, bool strict, struct text *text);

@@ -266,6 +266,14 @@ void undefined_after(const struct decoded *d, const struct state *in, struct und
     case ZYDIS_MNEMONIC_VRSQRTSS:
         u->approximate = true;
         break;
+    case ZYDIS_MNEMONIC_DPPS: /* which of several NaNs survives the additions */
+    case ZYDIS_MNEMONIC_VDPPS:
+        u->nan_bytes = 4;
+        break;
+    case ZYDIS_MNEMONIC_DPPD:
+    case ZYDIS_MNEMONIC_VDPPD:
+        u->nan_bytes = 8;
+        break;
     default:
         break;
     }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * loop/loop_epoll.c - the event loop on Linux: epoll for fds, one timerfd for the earliest timer,
- * an eventfd to end it.
+ * loop/loop.c - the event loop: watches and timers in front of the system's poller, and its thread.
  *
  * A watch can be removed by any thread that is inside its domain while the loop is about to call
  * it. So the loop looks an event's watch up, enters the domain, and looks again: what is gone by
@@ -9,20 +8,15 @@
  */
 #include "loop/loop.h"
 
+#include "loop/poller.h"
 #include "loop/thread.h"
 #include "loop/timers.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #define EVENTS_AT_ONCE 32
-#define KEY_TIMER UINT64_MAX
-#define KEY_STOP (UINT64_MAX - 1)
 
 struct watch {
     const void *owner; /* NULL: a free entry */
@@ -36,7 +30,7 @@ struct watch {
 
 struct loop {
     const struct clock *clock;
-    int epoll_fd, timer_fd, stop_fd;
+    struct poller *poller;
     bool running;
     pthread_t thread;
     pthread_mutex_t lock; /* a leaf lock, for all below */
@@ -44,15 +38,9 @@ struct loop {
     uint32_t watch_count;
     uint32_t next_serial;
     struct timer_heap timers;
-    uint64_t programmed_ns; /* host time the timerfd is set to; UINT64_MAX: disarmed */
+    uint64_t programmed_ns; /* host time the poller's timer is set to; UINT64_MAX: disarmed */
     uint64_t round_ns;      /* guest time of the last round of timers */
 };
-
-static int add_own(struct loop *loop, int fd, uint64_t key)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = key};
-    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
-}
 
 int loop_new(const struct clock *clock, struct loop **out)
 {
@@ -63,14 +51,7 @@ int loop_new(const struct clock *clock, struct loop **out)
     loop->clock = clock;
     loop->programmed_ns = UINT64_MAX;
     pthread_mutex_init(&loop->lock, NULL);
-    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    loop->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int err = loop->epoll_fd < 0 || loop->timer_fd < 0 || loop->stop_fd < 0 ? -errno : 0;
-    if (!err)
-        err = add_own(loop, loop->timer_fd, KEY_TIMER);
-    if (!err)
-        err = add_own(loop, loop->stop_fd, KEY_STOP);
+    int err = poller_new(&loop->poller);
     if (err) {
         loop_free(loop);
         return err;
@@ -84,12 +65,7 @@ void loop_free(struct loop *loop)
     if (!loop)
         return;
     loop_stop(loop);
-    if (loop->epoll_fd >= 0)
-        close(loop->epoll_fd);
-    if (loop->timer_fd >= 0)
-        close(loop->timer_fd);
-    if (loop->stop_fd >= 0)
-        close(loop->stop_fd);
+    poller_free(loop->poller);
     timer_heap_free(&loop->timers);
     free(loop->watches);
     pthread_mutex_destroy(&loop->lock);
@@ -99,8 +75,8 @@ void loop_free(struct loop *loop)
 /* ---- timers -------------------------------------------------------------------------------------
  */
 
-/* Makes the timerfd fire for the earliest timer. Firing too early is harmless, so it is set again
- * only when it would fire too late. Holds loop->lock. */
+/* Makes the poller's timer fire for the earliest one. Firing too early is harmless, so it is set
+ * again only when it would fire too late. Holds loop->lock. */
 static void program_timer(struct loop *loop)
 {
     const struct timer *first = timer_heap_first(&loop->timers);
@@ -110,11 +86,7 @@ static void program_timer(struct loop *loop)
     uint64_t host_ns = clock_to_host_ns(loop->clock, first->when_ns);
     if (host_ns >= loop->programmed_ns)
         return;
-    struct itimerspec at = {.it_value = {.tv_sec = (time_t)(host_ns / 1000000000u),
-                                         .tv_nsec = (long)(host_ns % 1000000000u)}};
-    if (!host_ns)
-        at.it_value.tv_nsec = 1; /* 0 would disarm */
-    timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+    poller_timer(loop->poller, host_ns);
     loop->programmed_ns = host_ns;
 }
 
@@ -133,11 +105,8 @@ int loop_timer_set(struct loop *loop, struct timer *timer, uint64_t when_ns)
  * device that keeps asking for "soon" cannot starve the fds. */
 static void fire_timers(struct loop *loop)
 {
-    uint64_t ticks, now = clock_now_ns(loop->clock);
+    uint64_t now = clock_now_ns(loop->clock);
 
-    /* The count does not matter, only that the fd is no longer readable. */
-    if (read(loop->timer_fd, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
-        return;
     pthread_mutex_lock(&loop->lock);
     loop->programmed_ns = UINT64_MAX;
     loop->round_ns = now;
@@ -166,18 +135,6 @@ static void fire_timers(struct loop *loop)
 
 /* ---- watches ------------------------------------------------------------------------------------
  */
-
-static uint32_t to_epoll(uint32_t events)
-{
-    return (events & BP_FD_READ ? (uint32_t)EPOLLIN : 0) |
-           (events & BP_FD_WRITE ? (uint32_t)EPOLLOUT : 0);
-}
-
-static uint32_t from_epoll(uint32_t events)
-{
-    return (events & EPOLLIN ? BP_FD_READ : 0) | (events & EPOLLOUT ? BP_FD_WRITE : 0) |
-           (events & (EPOLLHUP | EPOLLERR) ? BP_FD_HANGUP : 0);
-}
 
 static struct watch *find_watch(struct loop *loop, int fd)
 {
@@ -211,7 +168,7 @@ static int set_watch(struct loop *loop, const struct watch *wanted)
         return -EBUSY;
     if (!wanted->events) {
         if (w) {
-            epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+            poller_forget(loop->poller, w->fd);
             w->owner = NULL;
         }
         return 0;
@@ -219,16 +176,10 @@ static int set_watch(struct loop *loop, const struct watch *wanted)
     if (!w && !(w = free_watch(loop)))
         return -ENOMEM;
     uint32_t serial = ++loop->next_serial;
-    struct epoll_event event = {
-        .events = to_epoll(wanted->events),
-        .data.u64 = (uint64_t)serial << 32 | (uint32_t)(w - loop->watches),
-    };
-    int how = w->owner ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    int failed = epoll_ctl(loop->epoll_fd, how, wanted->fd, &event);
-    if (failed && errno == ENOENT) /* closed and opened again without telling */
-        failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, wanted->fd, &event);
-    if (failed) {
-        int err = -errno;
+    int err =
+        poller_watch(loop->poller, wanted->fd, wanted->events,
+                     (uint64_t)serial << 32 | (uint32_t)(w - loop->watches), w->owner != NULL);
+    if (err) {
         w->owner = NULL;
         return err;
     }
@@ -257,7 +208,7 @@ void loop_forget(struct loop *loop, const void *owner)
     for (uint32_t i = 0; i < loop->watch_count; i++) {
         struct watch *w = &loop->watches[i];
         if (w->owner == owner) {
-            epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+            poller_forget(loop->poller, w->fd);
             w->owner = NULL;
         }
     }
@@ -278,16 +229,16 @@ static bool look_up(struct loop *loop, uint64_t key, struct watch *out)
     return found;
 }
 
-static void call_watch(struct loop *loop, const struct epoll_event *event)
+static void call_watch(struct loop *loop, const struct poller_event *event)
 {
     struct watch w;
 
-    if (!look_up(loop, event->data.u64, &w))
+    if (!look_up(loop, event->key, &w))
         return;
     struct domain *domain = w.domain;
     domain_enter(domain);
-    if (look_up(loop, event->data.u64, &w))
-        w.ready(w.self, w.fd, from_epoll(event->events));
+    if (look_up(loop, event->key, &w))
+        w.ready(w.self, w.fd, event->events);
     domain_leave(domain);
 }
 
@@ -297,16 +248,16 @@ static void call_watch(struct loop *loop, const struct epoll_event *event)
 static void *run(void *argument)
 {
     struct loop *loop = argument;
-    struct epoll_event events[EVENTS_AT_ONCE];
+    struct poller_event events[EVENTS_AT_ONCE];
 
     for (;;) {
-        int count = epoll_wait(loop->epoll_fd, events, EVENTS_AT_ONCE, -1);
-        if (count < 0 && errno != EINTR)
+        int count = poller_wait(loop->poller, events, EVENTS_AT_ONCE);
+        if (count < 0)
             return NULL;
         for (int i = 0; i < count; i++) {
-            if (events[i].data.u64 == KEY_STOP)
+            if (events[i].key == POLLER_WAKE)
                 return NULL;
-            if (events[i].data.u64 == KEY_TIMER)
+            if (events[i].key == POLLER_TIMER)
                 fire_timers(loop);
             else
                 call_watch(loop, &events[i]);
@@ -329,14 +280,9 @@ int loop_start(struct loop *loop)
 
 void loop_stop(struct loop *loop)
 {
-    uint64_t one = 1;
-
     if (!loop->running)
         return;
-    while (write(loop->stop_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-        ;
+    poller_wake(loop->poller);
     pthread_join(loop->thread, NULL);
-    while (read(loop->stop_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-        ;
     loop->running = false;
 }
