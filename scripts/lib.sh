@@ -10,7 +10,7 @@ backplane_cache=${BACKPLANE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/b
 
 # What building the program takes, and what fetching and making a guest takes beyond it. Debian names.
 # shellcheck disable=SC2034  # used by the scripts that source this file
-packages_build=(gcc libc6-dev cmake ninja-build pkg-config libinih-dev libjson-c-dev libzydis-dev libzstd-dev)
+packages_build=(gcc libc6-dev cmake ninja-build pkg-config libinih-dev libjson-c-dev libzydis-dev libzstd-dev libslirp-dev)
 # shellcheck disable=SC2034
 packages_guest=(cpio gzip)
 # What tests/pci-boot puts into its guest.

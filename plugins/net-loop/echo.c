@@ -140,7 +140,7 @@ static uint32_t echo_send(void *self, uint32_t queue, const struct bp_frame *fra
         if (err)
             e->dropped++;
         else if (e->config->swap)
-            swap_addresses(q->frames.last->data);
+            swap_addresses(q->frames.last->buf.data);
     }
     arm(e, queue);
     return done;

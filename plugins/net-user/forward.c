@@ -109,7 +109,7 @@ static int parse(struct user *u, const struct user_settings *settings, const cha
     char loopback[] = "127.0.0.1", guest[INET_ADDRSTRLEN], *from = loopback, *to = guest;
     struct parts parts;
     uint32_t at = 1;
-    uint16_t from_port, to_port;
+    uint16_t from_port = 0, to_port = 0;
     int err;
 
     inet_ntop(AF_INET, &settings->dhcp_start, guest, sizeof(guest));
@@ -127,9 +127,9 @@ static int parse(struct user *u, const struct user_settings *settings, const cha
             from = parts.part[at];
         at++;
     }
-    err = parse_port(u, text, parts.part[at++], &from_port);
-    if (!err && at + 2 == parts.count && *parts.part[at++])
-        to = parts.part[at - 1];
+    if (at + 3 == parts.count && *parts.part[at + 1])
+        to = parts.part[at + 1];
+    err = parse_port(u, text, parts.part[at], &from_port);
     if (!err)
         err = parse_port(u, text, parts.part[parts.count - 1], &to_port);
     if (!err)
@@ -155,7 +155,7 @@ int user_forward(struct user *u, const struct user_settings *settings)
     const char *const *texts = u->config->forward.items;
 
     for (uint64_t i = 0; i < u->config->forward.count; i++) {
-        struct forward f;
+        struct forward f = {0};
         int err = parse(u, settings, texts[i], &f);
 
         if (err)

@@ -85,12 +85,12 @@ static int differ(const struct parser *p, const char *a_key, const char *b_key, 
 static int settings4(const struct parser *p, const struct user_config *config, SlirpConfig *c)
 {
     const char *network = config->network ? config->network : "10.0.2.0/24";
-    uint32_t bits, mask;
+    uint32_t bits = 0, mask;
     int err = parse_network(p, "network", network, AF_INET, 8, 29, &c->vnetwork, &bits);
 
     if (err)
         return err;
-    mask = UINT32_MAX << (32 - bits);
+    mask = ~(UINT32_MAX >> bits);
     c->vnetmask.s_addr = htonl(mask);
     c->vnetwork.s_addr &= htonl(mask);
     err = parse_inside(p, "host", config->host, HOST_DEFAULT, c, &c->vhost);
@@ -134,7 +134,7 @@ static int parse_inside6(const struct parser *p, const char *key, const char *te
 static int settings6(const struct parser *p, const struct user_config *config, SlirpConfig *c)
 {
     const char *network = config->network6 ? config->network6 : "fec0::/64";
-    uint32_t bits;
+    uint32_t bits = 0;
     int err = parse_network(p, "network6", network, AF_INET6, 8, 120, &c->vprefix_addr6, &bits);
 
     if (err)

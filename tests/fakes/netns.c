@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -36,13 +37,27 @@ static int loopback_up(void)
     return err;
 }
 
+int netns_try(const char *command)
+{
+    pid_t pid = fork();
+    int status = -1;
+
+    if (pid == 0) {
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return -1;
+    return status;
+}
+
 void netns_enter(char **argv)
 {
     int inside = getenv(MARK) != NULL;
 
     if (!inside && unshare(CLONE_NEWNET | CLONE_NEWNS)) {
         /* A program with threads, as the sanitizers' have one, gets no user namespace itself. */
-        if (!system("unshare -rnm true 2>/dev/null")) {
+        if (!netns_try("unshare -rnm true 2>/dev/null")) {
             char *arguments[] = {"unshare", "-rnm", "--", argv[0], NULL};
 
             setenv(MARK, "1", 1);
@@ -81,6 +96,6 @@ void netns_run(const char *format, ...)
     /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start() is right above */
     vsnprintf(command, sizeof(command), format, args);
     va_end(args);
-    if (system(command))
+    if (netns_try(command))
         fake_fail("this failed: %s", command);
 }

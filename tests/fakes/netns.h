@@ -13,7 +13,9 @@ void netns_enter(char **argv);
 const char *netns_why(void);
 /* Skips the running test, with the reason, outside of a namespace of its own. */
 void netns_need(void);
-/* Runs a command, by the shell; fails the test unless it succeeds. */
+/* Runs a command, by the shell: 0 if it succeeds. */
+int netns_try(const char *command);
+/* The same, and fails the test unless it succeeds. */
 void netns_run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

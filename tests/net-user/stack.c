@@ -26,7 +26,7 @@
 #define MSS 1460u
 
 static const uint8_t guest_mac[6] = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
-static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
 static void put16(uint8_t *at, uint32_t v)
 {
@@ -103,7 +103,7 @@ void stack_send_ether(struct stack *s, const uint8_t *to, uint32_t type, const v
     static uint8_t frame[BP_FRAME_MAX];
 
     assert_true(len + 14 <= sizeof(frame));
-    memcpy(frame, to ? to : broadcast, 6);
+    memcpy(frame, to, 6);
     memcpy(frame + 6, guest_mac, 6);
     put16(frame + 12, type);
     memcpy(frame + 14, data, len);
@@ -309,7 +309,7 @@ void stack_arp(struct stack *s)
     memcpy(request + 8, guest_mac, 6);
     put32(request + 14, GUEST_IP);
     put32(request + 24, HOST_IP);
-    stack_send_ether(s, NULL, ARP, request, 28);
+    stack_send_ether(s, broadcast, ARP, request, 28);
     do {
         stack_wait(s, ARP, 0, &p);
     } while (get16(p.payload + 6) != 2);

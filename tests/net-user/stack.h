@@ -53,6 +53,8 @@ struct connection {
     uint32_t len, size;
 };
 
+extern const uint8_t broadcast[6];
+
 /* What a machine file without any key gives. */
 struct user_config default_config(void);
 struct stack *stack_new(const struct user_config *config);

@@ -95,7 +95,8 @@ static void bad_51_lengths_and_offloads_are_dropped(void **state)
     assert_int_equal(fake_nic_send(s->nic, 0, frame, 0), 1);
     assert_int_equal(fake_nic_send(s->nic, 0, frame, 13), 1);
     assert_int_equal(fake_nic_send(s->nic, 0, frame, 14), 1);
-    memcpy(frame + 12, "\10\0\105", 3);
+    frame[12] = 8;
+    frame[14] = 0x45;
     assert_int_equal(fake_nic_send(s->nic, 0, frame, BP_FRAME_MAX), 1);
     assert_int_equal(fake_nic_send(s->nic, 0, frame, BP_FRAME_MAX + 1), 1);
     assert_int_equal(fake_nic_send_frames(s->nic, 0, &gso, 1), 1);

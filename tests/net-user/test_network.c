@@ -307,6 +307,7 @@ static void ipv6_router_and_gateway_are_found(void **state)
     static const uint8_t solicited[16] = {0xff, 2, [11] = 1, 0xff, 0, 0, 2};
     static const uint8_t solicited_mac[6] = {0x33, 0x33, 0xff, 0, 0, 2};
     static const uint8_t prefix[8] = {0xfe, 0xc0};
+    static const uint8_t guest_mac[6] = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
     uint8_t solicitation[32] = {133}, mac[6];
     struct user_config config = default_config();
     struct stack *s = stack_new(&config);
@@ -331,7 +332,7 @@ static void ipv6_router_and_gateway_are_found(void **state)
     memcpy(solicitation + 8, gateway6, 16);
     solicitation[24] = 1;
     solicitation[25] = 1;
-    memcpy(solicitation + 26, "\x52\x54\x00\x12\x34\x56", 6);
+    memcpy(solicitation + 26, guest_mac, sizeof(guest_mac));
     stack_send_ip6(s, PROTOCOL_ICMPV6, solicited, solicited_mac, solicitation, 32);
     do {
         stack_wait(s, IPV6, PROTOCOL_ICMPV6, &p);
@@ -356,7 +357,7 @@ static void without_ipv6_there_is_no_router(void **state)
     (void)state;
     config.ipv6 = 0;
     s = stack_new(&config);
-    stack_send_ip6(s, PROTOCOL_ICMPV6, all_routers, NULL, "\205\0\0\0\0\0\0\0", 8);
+    stack_send_ip6(s, PROTOCOL_ICMPV6, all_routers, broadcast, "\205\0\0\0\0\0\0\0", 8);
     stack_expect_none(s, PROTOCOL_ICMPV6);
     stack_free(s);
 }

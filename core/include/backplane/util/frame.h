@@ -54,9 +54,8 @@ static inline uint64_t bp_frame_gather(const struct bp_frame *frame, void *to, u
 /* A copy of a frame, in one buffer. */
 struct bp_frame_copy {
     struct bp_frame_copy *next;
-    struct bp_buf buf; /* data[] below */
+    struct bp_buf buf; /* the bytes, which follow this struct */
     struct bp_frame frame;
-    uint8_t data[];
 };
 
 /* All zero but `limit` and `limit_bytes`: an empty queue. */
@@ -86,9 +85,9 @@ static inline int bp_frame_queue_push(struct bp_frame_queue *q, const struct bp_
     copy = (struct bp_frame_copy *)malloc(sizeof(*copy) + (size_t)len);
     if (!copy)
         return -ENOMEM;
-    bp_frame_gather(frame, copy->data, len);
     copy->next = NULL;
-    copy->buf.data = copy->data;
+    copy->buf.data = copy + 1;
+    bp_frame_gather(frame, copy->buf.data, len);
     copy->buf.len = len;
     memset(&copy->frame, 0, sizeof(copy->frame));
     memcpy(&copy->frame, frame,
