@@ -104,7 +104,8 @@ struct verdict {
 static void write_back(struct e1000 *e, uint64_t at, uint32_t len, const struct verdict *v,
                        uint32_t status)
 {
-    uint8_t raw[8];
+    uint64_t one = 1;
+    uint8_t raw[8], *done;
 
     bp_put_le16(raw, (uint16_t)len);
     raw[2] = (uint8_t)(v->checksum >> 8); /* as it would stand in the frame */
@@ -113,9 +114,11 @@ static void write_back(struct e1000 *e, uint64_t at, uint32_t len, const struct 
     raw[5] = (uint8_t)v->errors;
     bp_put_le16(raw + 6, (uint16_t)v->tag);
     e->host->dma_write(e->node, at + 8, raw, sizeof(raw));
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    raw[4] = (uint8_t)(status | RX_DD);
-    e->host->dma_write(e->node, at + 12, raw + 4, 1);
+    done = e->host->dma_map(e->node, at + 12, &one, BP_DMA_WRITE);
+    if (!done)
+        return;
+    __atomic_store_n(done, (uint8_t)(status | RX_DD), __ATOMIC_RELEASE);
+    e->host->dma_unmap(e->node, done, 1);
 }
 
 /* Descriptors of the chain in order; those of empty buffers say DD alone. */

@@ -123,6 +123,20 @@ static int host_dma_write(struct bp_node *node, uint64_t gpa, const void *from, 
     return 0;
 }
 
+static void *host_dma_map(struct bp_node *node, uint64_t gpa, uint64_t *len, uint32_t dir)
+{
+    (void)node;
+    (void)dir;
+    return ram_at(gpa, *len);
+}
+
+static void host_dma_unmap(struct bp_node *node, void *ptr, uint64_t written)
+{
+    (void)node;
+    (void)ptr;
+    (void)written;
+}
+
 static uint64_t host_clock_ns(struct bp_node *node)
 {
     (void)node;
@@ -305,6 +319,8 @@ static const struct bp_host host = {
     .region_new = host_region_new,
     .dma_read = host_dma_read,
     .dma_write = host_dma_write,
+    .dma_map = host_dma_map,
+    .dma_unmap = host_dma_unmap,
     .clock_ns = host_clock_ns,
     .timer_set = host_timer_set,
 };
