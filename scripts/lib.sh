@@ -17,6 +17,7 @@ packages_guest=(cpio gzip)
 # shellcheck disable=SC2034
 packages_pci=(pciutils)
 # What guests need to look at a network card.
+# shellcheck disable=SC2034
 packages_nic=(ethtool)
 # shellcheck disable=SC2034
 packages_lab=(qemu-system-x86)

@@ -268,7 +268,9 @@ static void make_address(const char *name, uint8_t *mac)
 
     while (*name)
         hash = (hash ^ (uint8_t)*name++) * 16777619u;
-    memcpy(mac, "\x52\x54\x00", 3);
+    mac[0] = 0x52;
+    mac[1] = 0x54;
+    mac[2] = 0;
     for (uint32_t i = 0; i < 3; i++)
         mac[3 + i] = (uint8_t)(hash >> 8 * i);
 }
@@ -303,21 +305,23 @@ static int e1000_create(const struct bp_host *host, struct bp_node *node, const 
     e->config = config;
     crc_init(e);
     e->pci = host->extension(node, BP_PCI_ID);
-    if (!e->pci)
+    if (!e->pci) {
         err = bp_failf(host, node, -ENOTSUP,
                        "an 82540EM is a PCI card, and this machine has no PCI bus");
-    else
-        err = choose_address(e);
+        goto fail;
+    }
+    err = choose_address(e);
     if (!err)
         err = make_function(e);
     if (!err && e->config->net)
         err = link_backend(e);
-    if (err) {
-        e1000_destroy(e);
-        return err;
-    }
+    if (err)
+        goto fail;
     *self = e;
     return 0;
+fail:
+    e1000_destroy(e);
+    return err;
 }
 
 /* ---- snapshots ---- */

@@ -43,7 +43,8 @@ void eeprom_init(struct e1000 *e, const uint8_t *mac)
     for (uint32_t i = 0; i < EEPROM_WORDS; i++)
         e->eeprom[i] = 0xffff;
     for (uint32_t i = 0; i < 3; i++)
-        e->eeprom[WORD_MAC + i] = (uint16_t)(mac[2 * i] | (uint32_t)mac[2 * i + 1] << 8);
+        e->eeprom[WORD_MAC + i] =
+            (uint16_t)(mac[2u * (size_t)i] | (uint32_t)mac[2u * (size_t)i + 1] << 8);
     e->eeprom[3] = 0;
     /* Valid; power management; identities from here; full duplex. */
     e->eeprom[WORD_CONTROL1] = 0x640b;

@@ -23,7 +23,7 @@ static int is_exact(const struct e1000 *e, const uint8_t *frame)
     uint64_t destination = address(frame), source = address(frame + 6);
 
     for (uint32_t i = 0; i < RA_ENTRIES; i++) {
-        uint32_t low = e->RA[2 * i], high = e->RA[2 * i + 1];
+        uint32_t low = e->RA[2u * (size_t)i], high = e->RA[2u * (size_t)i + 1];
         uint64_t wanted = (uint64_t)(high & 0xffffu) << 32 | low;
 
         if ((high & RAH_AV) && wanted == (high & RAH_AS ? source : destination))

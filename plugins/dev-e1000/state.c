@@ -6,7 +6,7 @@
 #include "e1000.h"
 
 #define REGISTER_FIELD(name, offset_, access, bits, reset)                                         \
-    {#name, (uint32_t)(offsetof(struct e1000, reg) + 4u * R_##name), 4, 1, 4, 1, 0},
+    {#name, (uint32_t)(offsetof(struct e1000, reg[R_##name])), 4, 1, 4, 1, 0},
 #define ARRAY_FIELD(name, offset, count, stride, access, bits) BP_ARRAY(struct e1000, name, 1),
 
 #define CONTEXT_FIELDS(which)                                                                      \

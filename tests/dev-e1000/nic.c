@@ -250,11 +250,12 @@ void make_frame(struct nic *n, uint8_t *at, uint32_t len, const uint8_t *to)
 int rx_give(struct nic *n, const uint8_t *data, uint32_t len)
 {
     /* In pieces: a frame may be scattered. */
-    uint8_t *copy = malloc(len ? len : 1);
+    uint8_t *copy = calloc(1, len ? len : 1);
     struct bp_buf bufs[2] = {{copy, len / 3}, {copy + len / 3, len - len / 3}};
     struct bp_frame frame = {.size = sizeof(frame), .nbufs = 2, .bufs = bufs};
     int ret;
 
+    assert_non_null(copy);
     memcpy(copy, data, len);
     n->net->inside = 1;
     ret = n->net->port->receive(n->net->port_self, 0, &frame);
@@ -268,6 +269,7 @@ int rx_give_frame(struct nic *n, uint32_t len)
     uint8_t *frame = calloc(1, len);
     int ret;
 
+    assert_non_null(frame);
     make_frame(n, frame, len, n->config.mac);
     ret = rx_give(n, frame, len);
     free(frame);

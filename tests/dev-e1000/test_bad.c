@@ -18,8 +18,8 @@ static void still_works(struct nic *n)
 
     wr(n, E1000_CTRL, CTRL_RST);
     fake_advance_ns(n->h, 1000000);
-    memset(ram(n, TX_RING), 0, RING_COUNT * DESC_BYTES);
-    memset(ram(n, RX_RING), 0, RING_COUNT * DESC_BYTES);
+    memset(ram(n, TX_RING), 0, (size_t)RING_COUNT * DESC_BYTES);
+    memset(ram(n, RX_RING), 0, (size_t)RING_COUNT * DESC_BYTES);
     n->tdt = 0;
     nic_start(n);
     sent = n->net->count;

@@ -44,9 +44,10 @@ static uint32_t make_tcp4(struct nic *n, uint32_t payload, int with_length)
     uint8_t *f = ram(n, TX_DATA);
 
     make_frame(n, f, HEADERS + payload, NULL);
-    memcpy(f + 12, "\x08\x00\x45\x00\x00\x00\x12\x34\x40\x00\x40\x06\x00\x00", 14);
-    memcpy(f + 26, "\x0a\x00\x00\x01\x0a\x00\x00\x02", 8);
-    memcpy(f + 34, "\x04\xd2\x00\x50\x00\x00\xff\xf0\x00\x00\x00\x07\x50\x19\x20\x00\x00\x00", 18);
+    put_bytes(f + 12, "\x08\x00\x45\x00\x00\x00\x12\x34\x40\x00\x40\x06\x00\x00", 14);
+    put_bytes(f + 26, "\x0a\x00\x00\x01\x0a\x00\x00\x02", 8);
+    put_bytes(f + 34, "\x04\xd2\x00\x50\x00\x00\xff\xf0\x00\x00\x00\x07\x50\x19\x20\x00\x00\x00",
+              18);
     put_be16(f + 52, 0);
     put_be16(f + 16, with_length ? 40 + payload : 0);
     put_be16(f + 50, sum(f + 26, 8, 6u + (with_length ? 20 + payload : 0)));
@@ -58,11 +59,12 @@ static uint32_t make_tcp6(struct nic *n, uint32_t payload)
     uint8_t *f = ram(n, TX_DATA);
 
     make_frame(n, f, HEADERS6 + payload, NULL);
-    memcpy(f + 12, "\x86\xdd\x60\x00\x00\x00\x00\x00\x06\x40", 10);
+    put_bytes(f + 12, "\x86\xdd\x60\x00\x00\x00\x00\x00\x06\x40", 10);
     for (uint32_t i = 0; i < 32; i++)
         f[22 + i] = (uint8_t)(0x20 + i);
-    memcpy(f + 54,
-           "\x04\xd2\x00\x50\x00\x00\x00\x01\x00\x00\x00\x07\x50\x10\x20\x00\x00\x00\x00\x00", 20);
+    put_bytes(f + 54,
+              "\x04\xd2\x00\x50\x00\x00\x00\x01\x00\x00\x00\x07\x50\x10\x20\x00\x00\x00\x00\x00",
+              20);
     put_be16(f + 70, sum(f + 22, 32, 6u));
     return HEADERS6 + payload;
 }

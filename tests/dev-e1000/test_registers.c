@@ -225,8 +225,8 @@ static void sleeping_card_is_woken_by_its_ip_address(void **state)
 
     (void)state;
     memset(arp, 0xff, 6);
-    memcpy(arp + 12, "\x08\x06\x00\x01\x08\x00\x06\x04\x00\x01", 10);
-    memcpy(arp + 38, "\x0a\x00\x02\x0f", 4);
+    put_bytes(arp + 12, "\x08\x06\x00\x01\x08\x00\x06\x04\x00\x01", 10);
+    put_bytes(arp + 38, "\x0a\x00\x02\x0f", 4);
     wr(n, E1000_IP4AT + 8, 0x0f02000a);
     wr(n, E1000_IPAV, 1u << 1);
     wr(n, E1000_WUFC, WU_ARP);

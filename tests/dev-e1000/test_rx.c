@@ -193,7 +193,7 @@ static void tag_is_taken_off_with_vme(void **state)
 
     (void)state;
     make_frame(n, frame, sizeof(frame), n->config.mac);
-    memcpy(frame + 12, "\x81\x00\x60\x07\x88\xb5", 6);
+    put_bytes(frame + 12, "\x81\x00\x60\x07\x88\xb5", 6);
     assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
     assert_int_equal(rx_length(n, 0), 104);
     assert_false(rx_status(n, 0) & RX_VP);
