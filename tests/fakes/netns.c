@@ -37,13 +37,19 @@ static int loopback_up(void)
     return err;
 }
 
+/* Busybox's shell has an `ip` of its own, which knows no taps. */
+#define PRELUDE                                                                                    \
+    "ip() { for i in /bin /sbin; do [ -x $i/ip ] && { $i/ip \"$@\"; return; }; done; }\n"
+
 int netns_try(const char *command)
 {
+    char script[1024];
     pid_t pid = fork();
     int status = -1;
 
     if (pid == 0) {
-        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        snprintf(script, sizeof(script), "%s%s", PRELUDE, command);
+        execl("/bin/sh", "sh", "-c", script, (char *)NULL);
         _exit(127);
     }
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
