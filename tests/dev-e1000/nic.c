@@ -241,10 +241,10 @@ void make_frame(struct nic *n, uint8_t *at, uint32_t len, const uint8_t *to)
 
     for (uint32_t i = 0; i < len; i++)
         at[i] = (uint8_t)(i * 7 + len);
-    for (uint32_t i = 0; i < 6; i++) {
-        at[i] = to ? to[i] : other[i];
+    for (uint32_t i = 0; i < 6; i++)
         at[6 + i] = n->config.mac[i];
-    }
+    for (uint32_t i = 0; i < 6; i++)
+        at[i] = to ? to[i] : other[i];
     at[12] = 0x88;
     at[13] = 0xb5;
 }
