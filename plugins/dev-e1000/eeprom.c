@@ -189,6 +189,7 @@ static void clock_rises(struct e1000 *e, uint32_t bit)
         else
             store(e, 0, EEPROM_WORDS, (uint16_t)e->ee_shift);
         e->ee_state = EE_DONE;
+        e->ee_count = 0;
         e->ee_do = 1;
         break;
     default:

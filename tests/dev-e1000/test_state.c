@@ -111,6 +111,26 @@ static void eeprom_goes_along(void **state)
     nic_free(m);
 }
 
+/* The last bit of a word was the 16th, and the pins have not moved since. */
+static void word_just_written_goes_along(void **state)
+{
+    struct nic *n = nic_new(), *m;
+    uint32_t bits = 1u << 24 | 1u << 22 | 3u << 16 | 0x1234u; /* start, WRITE, word 3 */
+
+    (void)state;
+    wr(n, E1000_EECD, EECD_REQ);
+    for (uint32_t i = 25; i--;) {
+        uint32_t pins = EECD_REQ | EECD_CS | (bits >> i & 1u ? EECD_DI : 0u);
+
+        wr(n, E1000_EECD, pins);
+        wr(n, E1000_EECD, pins | EECD_SK);
+    }
+    m = moved(n);
+    assert_true(rd(m, E1000_EECD) & EECD_DO);
+    nic_free(n);
+    nic_free(m);
+}
+
 /* The member at `field` of a running card's state as a damaged file would have it. */
 static void refuses(uint32_t offset, uint32_t width, uint64_t value)
 {
@@ -156,6 +176,7 @@ int main(void)
         cmocka_unit_test(half_a_packet_is_finished_by_the_other_card),
         cmocka_unit_test(delays_go_on),
         cmocka_unit_test(eeprom_goes_along),
+        cmocka_unit_test(word_just_written_goes_along),
         cmocka_unit_test(bad_snapshots_are_refused),
     };
 
