@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ECAM_GPA 0xe0000000ull
 #define ECAM_BUSES 256u
@@ -66,6 +67,40 @@ static void leave(struct bp_vcpu *vcpu, const struct bp_slot *slot)
 /* ---- the core's own parts
  * --------------------------------------------------------------------------- */
 
+static int place_rom(struct bp_machine *m, uint64_t gpa, uint64_t length, uint8_t *host,
+                     bool mapped)
+{
+    struct bp_region *region;
+    const struct bp_region *other;
+    const char *why;
+    int err = bus_memory_new(m->bus, NULL, length, host, BP_RAM_READONLY, mapped, BUS_LAYER_FIXED,
+                             &region, &why);
+
+    if (err && mapped)
+        munmap(host, length);
+    return err ? err : bus_place(region, gpa, &other);
+}
+
+/* Memory for firmware, which the guest can only read: up to 4 GiB, and the end of it below 1 MiB
+ * too, where the plan left RAM out. machine_boot() fills it. */
+static int build_rom(struct bp_machine *m)
+{
+    uint64_t bytes = m->plan.boot.firmware_bytes;
+    uint64_t low = bytes < BOOT_ROM_LOW_MAX ? bytes : BOOT_ROM_LOW_MAX;
+
+    if (!bytes)
+        return 0;
+    void *host = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (host == MAP_FAILED)
+        return -ENOMEM;
+    int err = place_rom(m, BOOT_ROM_END - bytes, bytes, host, true);
+    if (err)
+        return err;
+    m->rom = host;
+    return place_rom(m, BOOT_ROM_LOW_END - low, low, m->rom + (bytes - low), false);
+}
+
 static int build_memory(struct bp_machine *m)
 {
     const struct bus_listener listener = {.memory_changed = machine_memory_changed, .context = m};
@@ -89,6 +124,8 @@ static int build_memory(struct bp_machine *m)
         if (!err)
             err = bus_place(region, x->gpa, &other);
     }
+    if (!err)
+        err = build_rom(m);
     if (err)
         return err;
     m->bus_ops = (struct bp_bus){.size = sizeof(m->bus_ops),
@@ -321,6 +358,7 @@ void machine_dismantle(struct bp_machine *m)
     m->loop = m->service_loop = NULL;
     bus_free(m->bus);
     m->bus = NULL;
+    m->rom = NULL;
     pci_host_free(m->pci);
     m->pci = NULL;
     for (uint32_t i = 0; i < m->domain_count; i++) {
@@ -393,17 +431,23 @@ int machine_boot(struct bp_machine *m, uint32_t kind)
     }
     const struct pci_window mmio32 = {MMIO32_GPA, MMIO32_GPA + MMIO32_BYTES};
     const struct pci_window mmio64 = {mmio64_gpa(m), mmio64_gpa(m) + MMIO64_BYTES};
-    machine_pci_boot(m, &mmio32, &mmio64);
+    if (!m->rom) /* else that is the firmware's work, too */
+        machine_pci_boot(m, &mmio32, &mmio64);
     int err = e820_from_ram(&m->e820, &m->ram);
     if (!err && m->pci) /* Linux uses ECAM only where the memory map agrees */
         err = e820_set(&m->e820, ECAM_GPA, ECAM_BUSES * PCI_ECAM_BUS_BYTES, E820_RESERVED);
     if (err)
         error_set(&e, err, "the memory map has more than %u entries: reserve less", E820_MAX);
-    bool firmware_area = ram_at(&m->ram, ACPI_GPA, ACPI_BYTES) != NULL;
+    /* Firmware writes tables of its own. */
+    bool firmware_area = !m->rom && ram_at(&m->ram, ACPI_GPA, ACPI_BYTES) != NULL;
     if (!err && m->plan.machine.board == PLAN_BOARD_PC && firmware_area)
         err = write_acpi(m, &rsdp_gpa, &e);
     if (!err) {
-        const struct boot_target target = {.ram = &m->ram, .map = &m->e820, .rsdp_gpa = rsdp_gpa};
+        const struct boot_target target = {.ram = &m->ram,
+                                           .map = &m->e820,
+                                           .rsdp_gpa = rsdp_gpa,
+                                           .rom = m->rom,
+                                           .rom_bytes = m->plan.boot.firmware_bytes};
         err = boot_load(&m->plan.boot_request, &target, &state, &e);
     }
     if (err) {

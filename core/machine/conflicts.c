@@ -28,6 +28,7 @@ struct claim {
     const char *what;    /* the core's */
     uint32_t of_board;   /* there with board = pc only */
     uint32_t of_irqchip; /* there unless a device has these claims, or nobody */
+    uint32_t of_rom;     /* firmware's */
 };
 
 /* What is there in every machine, or on every pc board. The interrupt controllers' registers are
@@ -156,8 +157,11 @@ static void tell_overlap(struct claims *cs, const struct claim *a, const struct 
     if (!late->owner)
         return;
     if (!early->owner) {
-        snprintf(rest, sizeof(rest), "%s %s (%s), which every %s has", verb, early->what,
-                 range_text(early).text, early->of_board ? "pc board" : "machine");
+        snprintf(rest, sizeof(rest), "%s %s (%s), which %s", verb, early->what,
+                 range_text(early).text,
+                 early->of_rom     ? "[boot] firmware brings"
+                 : early->of_board ? "every pc board has"
+                                   : "every machine has");
     } else {
         struct props_text at = props_text(early->owner->section, early->prop);
         char place[300] = "";
@@ -208,6 +212,27 @@ static int collect_value(struct claims *cs, const struct plan_instance *owner,
     return add_claim(cs, &c);
 }
 
+/* Firmware's ROM, and the part of it that takes the place of RAM below 1 MiB. */
+static int collect_rom(struct claims *cs)
+{
+    uint64_t bytes = cs->p->plan->boot.firmware_bytes;
+    uint64_t low = bytes < BOOT_ROM_LOW_MAX ? bytes : BOOT_ROM_LOW_MAX;
+    struct claim rom = {.space = BP_CLAIM_MMIO,
+                        .first = BOOT_ROM_END - bytes,
+                        .last = BOOT_ROM_END - 1,
+                        .what = "the ROM",
+                        .of_rom = 1};
+    struct claim copy = {.space = BP_CLAIM_MMIO,
+                         .first = BOOT_ROM_LOW_END - low,
+                         .last = BOOT_ROM_LOW_END - 1,
+                         .reserves = 1,
+                         .what = "the ROM's end",
+                         .of_rom = 1};
+    int ret = bytes ? add_claim(cs, &rom) : 0;
+
+    return bytes && !ret ? add_claim(cs, &copy) : ret;
+}
+
 static int collect(struct claims *cs)
 {
     const struct plan *plan = cs->p->plan;
@@ -218,6 +243,8 @@ static int collect(struct claims *cs)
         if ((!core_claims[i].of_board || plan->machine.board == PLAN_BOARD_PC) &&
             (!core_claims[i].of_irqchip || backends))
             ret = add_claim(cs, &core_claims[i]);
+    if (!ret)
+        ret = collect_rom(cs);
     for (uint32_t i = 0; i < plan->count; i++) {
         const struct plan_instance *owner = &plan->instances[i];
 
@@ -293,7 +320,8 @@ static void check_stretch(struct claims *cs, uint64_t base, uint64_t length)
         const struct claim *c = &cs->all[i];
         char rest[160];
 
-        if (c->space != BP_CLAIM_MMIO || !c->owner || c->last < base || c->first > end)
+        if (c->space != BP_CLAIM_MMIO || !(c->owner || c->reserves) || c->last < base ||
+            c->first > end)
             continue;
         if (c->reserves) {
             reserve(cs->p->plan, c->first > base ? c->first : base, c->last < end ? c->last : end);

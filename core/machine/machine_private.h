@@ -75,6 +75,7 @@ struct bp_machine {
 
     struct ram ram;
     bool has_ram;
+    uint8_t *rom; /* firmware's, or NULL; the bus unmaps it */
     struct e820 e820;
     struct clock clock;
     struct loop *loop;         /* of devices and backends: stands while the machine is paused */
@@ -159,6 +160,10 @@ void machine_set_state(struct bp_machine *m, uint32_t state);
  * ---------------------------------------------------------------------- */
 
 extern const struct bp_memory machine_memory;
+/* Is the device kept from guest memory? Its PCI functions are no bus masters then. [any] */
+bool machine_is_gated(const struct bp_node *node);
+/* Translated code in [gpa, gpa + len) is out of date. [any] */
+void machine_code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len);
 
 /* ---- doorbells.c: "bp.doorbell/1"
  * -------------------------------------------------------------------- */

@@ -39,11 +39,12 @@ struct plan_cpu {
 
 /* [boot] */
 struct plan_boot {
-    const char *kernel, *initrd, *cmdline, *binary;
+    const char *kernel, *initrd, *cmdline, *binary, *firmware;
     struct bp_list modules; /* const char * */
     uint64_t address, entry;
-    uint32_t protocol; /* enum boot_protocol */
-    uint32_t mode;     /* index into 16, 32, 64 */
+    uint64_t firmware_bytes; /* 0: there is none */
+    uint32_t protocol;       /* enum boot_protocol */
+    uint32_t mode;           /* index into 16, 32, 64 */
     uint8_t has_address, has_entry;
     uint8_t reserved[6];
 };

@@ -346,20 +346,19 @@ static void host_msi_send(struct bp_node *node, uint64_t address, uint32_t data)
 /* ---- guest memory
  * ------------------------------------------------------------------------------------- */
 
-/* A device whose PCI functions are no bus masters reaches no memory. */
-static bool is_gated(const struct bp_node *node)
+bool machine_is_gated(const struct bp_node *node)
 {
     return __atomic_load_n(&node->no_master, __ATOMIC_ACQUIRE);
 }
 
 static int host_dma_read(struct bp_node *node, uint64_t gpa, void *to, uint64_t len)
 {
-    if (is_gated(node))
+    if (machine_is_gated(node))
         return -EFAULT;
     return ram_read(&node->machine->ram, gpa, to, len);
 }
 
-static void code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len)
+void machine_code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len)
 {
     if (m->vm && len)
         m->cpu_model->cpu.code_changed(m->vm, gpa, len);
@@ -367,19 +366,19 @@ static void code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len)
 
 static int host_dma_write(struct bp_node *node, uint64_t gpa, const void *from, uint64_t len)
 {
-    if (is_gated(node))
+    if (machine_is_gated(node))
         return -EFAULT;
     int err = ram_write(&node->machine->ram, gpa, from, len);
 
     if (!err)
-        code_changed(node->machine, gpa, len);
+        machine_code_changed(node->machine, gpa, len);
     return err;
 }
 
 static void *host_dma_map(struct bp_node *node, uint64_t gpa, uint64_t *len, uint32_t dir)
 {
     (void)dir;
-    return *len && !is_gated(node) ? ram_map(&node->machine->ram, gpa, len) : NULL;
+    return *len && !machine_is_gated(node) ? ram_map(&node->machine->ram, gpa, len) : NULL;
 }
 
 static void host_dma_unmap(struct bp_node *node, void *ptr, uint64_t written)
@@ -390,7 +389,7 @@ static void host_dma_unmap(struct bp_node *node, void *ptr, uint64_t written)
     if (!written || ram_gpa(&m->ram, ptr, &gpa))
         return;
     ram_mark_dirty(&m->ram, gpa, written);
-    code_changed(m, gpa, written);
+    machine_code_changed(m, gpa, written);
 }
 
 /* ---- the loop

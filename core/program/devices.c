@@ -181,7 +181,11 @@ static int add_net(struct parse *p, uint32_t number)
 
     snprintf(nic, sizeof(nic), "nic%u", number);
     snprintf(net, sizeof(net), "nic%u-net", number);
-    ret = add_section(p, origin, net, of_host ? "net-host" : is_tap ? "net-tap" : "net-user", NULL);
+    ret = add_section(p, origin, net,
+                      of_host  ? "net-pcap"
+                      : is_tap ? "net-tap"
+                               : "net-user",
+                      of_host ? "live" : NULL);
     if (!ret && (of_host || is_tap))
         ret = add_key(p, origin, net, "ifname", where + (is_tap ? 4 : 0));
     if (!ret)

@@ -238,6 +238,13 @@ static const struct option table[] = {
      NULL,
      "the kernel's command line; nothing is ever added to it"},
     {"--binary", {NULL}, "FILE", "boot.binary", NULL, NULL, "raw file instead of a kernel"},
+    {"--firmware",
+     {"--bios"},
+     "FILE",
+     "boot.firmware",
+     NULL,
+     NULL,
+     "ROM image instead of a kernel, entered at the reset vector"},
     {"--address",
      {NULL},
      "ADDRESS",
@@ -435,7 +442,8 @@ void options_help(FILE *out)
     fputs(
         "Usage: backplane run [FILE] [OPTIONS]     run a machine, from a machine file or options\n"
         "       backplane check [FILE] [OPTIONS]   find its mistakes without running anything\n"
-        "       backplane plugins [show NAME]      what a machine file can name\n",
+        "       backplane plugins [show NAME]      what a machine file can name\n"
+        "       backplane img COMMAND ...          make, look at and resize disk images\n",
         out);
     for (size_t i = 0; i < TABLE_SIZE; i++) {
         char text[80];
@@ -559,7 +567,8 @@ static int ends_with(const char *text, const char *end)
 
 static int take_command(struct parse *p, const char *word)
 {
-    static const char *const names[] = {"run", "check", "plugins", "new", "help", "version", NULL};
+    static const char *const names[] = {"run",  "check",   "plugins", "new",
+                                        "help", "version", "img",     NULL};
     const char *near;
 
     for (uint32_t i = 0; names[i]; i++) {
@@ -603,6 +612,8 @@ static int check_arguments(struct parse *p)
                 p, "--print-config is for run: it prints the machine instead of running it");
         return parse_finish(p);
     }
+    if (o->command == OPTIONS_IMG)
+        return 0;
     if (p->machine_option)
         return parse_fail(p, "%s is for run and check", p->machine_option);
     if (o->command == OPTIONS_PLUGINS && o->argument_count &&
@@ -632,6 +643,9 @@ int options_parse(struct options *o, int argc, char **argv)
     /* `backplane --kernel ...` runs. */
     if (argv[1][0] != '-')
         ret = take_command(&p, argv[at++]);
+    /* Its options are another program's. */
+    for (; !ret && o->command == OPTIONS_IMG && at < argc; at++)
+        o->arguments[o->argument_count++] = argv[at];
     for (; !ret && at < argc; at++) {
         if (o->command == OPTIONS_HELP || o->command == OPTIONS_VERSION)
             return 0;

@@ -19,6 +19,7 @@
 #define OPTIONS_NEW 3u     /* arguments: "plugin" NAME */
 #define OPTIONS_HELP 4u
 #define OPTIONS_VERSION 5u
+#define OPTIONS_IMG 6u /* arguments: all that follows, for the program backplane-img */
 
 /* One call of bp_machine_set(), or with `keep` of bp_machine_default(). */
 struct setting {

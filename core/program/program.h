@@ -26,6 +26,9 @@ const char *program_installed_plugins(char *to, size_t size);
 int command_run(const struct options *o);
 int command_check(const struct options *o);
 int command_plugins(const struct options *o);
+/* Becomes the program backplane-img, which stands beside this one. Returns only if there is none.
+ */
+int command_img(const struct options *o);
 
 /* A machine with the file and the options' settings in it; NULL after an error, which was told,
  * with the exit status in *status. `message` may be NULL: standard error. */

@@ -4,6 +4,8 @@
  */
 #include "fakes/host_private.h"
 
+#include <backplane/ext/dma_invalidate.h>
+
 void fake_enter(struct fake_host *h)
 {
     if (!h->running)
@@ -14,7 +16,9 @@ void fake_enter(struct fake_host *h)
 void fake_leave(struct fake_host *h)
 {
     h->depth--;
-    for (unsigned i = 0; !h->depth && i < sizeof(h->maps) / sizeof(h->maps[0]); i++)
+    if (h->depth || h->ops.extension(h->self, BP_DMA_INVALIDATE_ID))
+        return;
+    for (unsigned i = 0; i < sizeof(h->maps) / sizeof(h->maps[0]); i++)
         if (h->maps[i])
             fake_fail("a dma_map() outlived its callback");
 }
@@ -86,6 +90,8 @@ static uint32_t access_piece(struct fake_host *h, uint32_t space, uint64_t addre
         return 1;
     }
     p = first_piece(r, address - r->base, left);
+    if (in && fake_ring(h, r, p.offset, (*in & mask(p.len)) << (8 * p.skip), p.width))
+        return p.len;
     fake_enter(h);
     if (in)
         r->ops->write(r->self, p.offset, (*in & mask(p.len)) << (8 * p.skip), p.width);
@@ -237,14 +243,22 @@ uint32_t fake_request(struct fake_host *h, uint32_t *code)
 
 const char *fake_log(struct fake_host *h, uint32_t *level)
 {
+    pthread_mutex_lock(&h->log_lock);
     if (level)
         *level = h->log_level;
-    return h->log;
+    memcpy(h->log_seen, h->log, sizeof(h->log));
+    pthread_mutex_unlock(&h->log_lock);
+    return h->log_seen;
 }
 
 unsigned fake_log_count(struct fake_host *h)
 {
-    return h->log_count;
+    unsigned count;
+
+    pthread_mutex_lock(&h->log_lock);
+    count = h->log_count;
+    pthread_mutex_unlock(&h->log_lock);
+    return count;
 }
 
 const char *fake_failure(void)

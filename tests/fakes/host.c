@@ -2,10 +2,10 @@
  *
  * fakes/host.c - a host for unit tests of plugins: see fakes/host.h.
  *
- * Everything happens on the test's thread. The watches are a real epoll instance, so that what
- * epoll refuses (regular files) is refused here too. Plugins are never unloaded: leak checkers need
- * their names. What it does not show: races between vCPU threads, and the conflicts between
- * instances that a machine finds.
+ * Everything happens on the test's thread, but that a plugin may log on one of its own. The watches
+ * are a real epoll instance, so that what epoll refuses (regular files) is refused here too.
+ * Plugins are never unloaded: leak checkers need their names. What it does not show: races between
+ * vCPU threads, and the conflicts between instances that a machine finds.
  */
 #include "fakes/host_private.h"
 
@@ -111,6 +111,7 @@ int fake_host_try(const char *path, const char *model, const void *config, struc
     int err;
 
     assert_non_null(h);
+    pthread_mutex_init(&h->log_lock, NULL);
     assert_int_not_equal(m->kind, BP_KIND_CPU);
     h->node.host = h;
     h->model = m;

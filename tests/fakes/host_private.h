@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@
 
 #define REGIONS_MAX 32
 #define WATCHES_MAX 32
+#define BELLS_MAX 32
 #define TIMERS_MAX 16
 #define PIO_PORTS 0x10000u
 
@@ -57,6 +59,14 @@ struct watch {
     void *self;
 };
 
+/* A doorbell: ring_fd(). */
+struct bell {
+    struct bp_region *region;
+    uint64_t offset, value;
+    uint32_t width;
+    int fd;
+};
+
 struct fake_host {
     struct bp_node node;
     const struct bp_model *model;
@@ -76,10 +86,11 @@ struct fake_host {
     uint64_t timers[TIMERS_MAX]; /* UINT64_MAX: not armed */
     uint64_t now_ns, utc_ns;
     uint8_t *ram;
-    void *maps[16]; /* of dma_map(), until dma_unmap() */
+    void *maps[1024]; /* of dma_map(), until dma_unmap() */
 
-    struct fake_pci *pci; /* pci.c's */
-    bool masters_off;     /* dma_*() find no memory */
+    struct bell bells[BELLS_MAX]; /* fd 0: none */
+    struct fake_pci *pci;         /* pci.c's */
+    bool masters_off;             /* dma_*() find no memory */
 
     uint8_t irq[FAKE_IRQS];
     uint32_t edges[FAKE_IRQS];
@@ -87,7 +98,9 @@ struct fake_host {
     uint32_t msi_data;
     unsigned msi_count;
     uint32_t request, request_code;
-    char log[1024];
+    /* Written on any thread, looked at under the lock. */
+    pthread_mutex_t log_lock;
+    char log[1024], log_seen[1024];
     uint32_t log_level;
     unsigned log_count;
 };
@@ -102,6 +115,14 @@ struct bp_region *fake_new_region(struct bp_node *node, uint32_t space, uint64_t
 int fake_in_ram(uint64_t gpa, uint64_t len);
 int fake_watch(struct bp_node *node, int fd, uint32_t events,
                void (*ready)(void *self, int fd, uint32_t events), void *self);
+
+/* ---- doorbells.c ---- */
+
+/* The table, if they are offered. */
+const void *fake_doorbell_extension(void);
+/* Rings the bell that the write is for: 1, or 0 if there is none. */
+int fake_ring(struct fake_host *h, const struct bp_region *region, uint64_t offset, uint64_t value,
+              uint32_t width);
 
 /* ---- guest.c ---- */
 

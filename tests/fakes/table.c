@@ -4,6 +4,9 @@
  */
 #include "fakes/host_private.h"
 
+#include <backplane/ext/doorbell.h>
+#include <backplane/ext/memory.h>
+
 char fake_failure_text[1024];
 
 void fake_must_be_main(struct bp_node *node, const char *what)
@@ -19,9 +22,11 @@ static void host_log(struct bp_node *node, uint32_t level, const char *text)
 
     if (plain < BP_LOG_ERROR || plain > BP_LOG_DEBUG || !*text || strchr(text, '\n'))
         fake_fail("bad log line at level %u: '%s'", level, text);
+    pthread_mutex_lock(&h->log_lock);
     snprintf(h->log, sizeof(h->log), "%s", text);
     h->log_level = level;
     h->log_count++;
+    pthread_mutex_unlock(&h->log_lock);
 }
 
 static int host_fail(struct bp_node *node, int err, const char *text)
@@ -39,9 +44,48 @@ static const char *host_name(struct bp_node *node)
     return "fake";
 }
 
+/* ---- bp.memory/1: discarded pages read as zeroes, and nothing else is here ---- */
+
+static int memory_fd(struct bp_node *node)
+{
+    (void)node;
+    return -ENOTSUP;
+}
+
+static int memory_range(struct bp_node *node, uint32_t index, struct bp_memory_range *out)
+{
+    (void)node;
+    if (index)
+        return -ENOENT;
+    out->gpa = out->fd_offset = 0;
+    out->length = FAKE_RAM_BYTES;
+    return 0;
+}
+
+static int memory_discard(struct bp_node *node, uint64_t gpa, uint64_t length)
+{
+    if (gpa % 4096 || length % 4096)
+        return -EINVAL;
+    if (node->host->masters_off || !fake_in_ram(gpa, length))
+        return -EFAULT;
+    memset(node->host->ram + gpa, 0, length);
+    return 0;
+}
+
+static const struct bp_memory memory = {
+    .size = sizeof(memory),
+    .fd = memory_fd,
+    .range = memory_range,
+    .discard = memory_discard,
+};
+
 static const void *host_extension(struct bp_node *node, const char *id)
 {
     assert_non_null(id);
+    if (strcmp(id, BP_MEMORY_ID) == 0)
+        return &memory;
+    if (strcmp(id, BP_DOORBELL_ID) == 0)
+        return fake_doorbell_extension();
     return strcmp(id, BP_PCI_ID) == 0 ? fake_pci_extension(node->host) : NULL;
 }
 

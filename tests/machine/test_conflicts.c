@@ -102,6 +102,24 @@ static void controllers_registers_are_claimed_by_whoever_has_them(void **state)
         "[a] port = 0x40 (ports 0x40-0x47, m.ini:7)");
 }
 
+static void device_cannot_stand_over_the_rom(void **state)
+{
+    char rom[4097];
+
+    memset(rom, 'x', 4096);
+    rom[4096] = 0;
+    planned_file("rom", rom);
+    planned_refuses(*state,
+                    "[machine]\nboard = none\n[boot]\nfirmware = rom\n[a]\nplugin = dev-uart\n"
+                    "model = mmio-console\nbase = 0xfffff000\n[b]\nplugin = dev-uart\nmodel = "
+                    "mmio-console\nbase = 0xff000\n",
+                    "m.ini:12: [b] base = 0xff000 (0xff000-0xfffff) overlaps the ROM's end "
+                    "(0xff000-0xfffff), which [boot] firmware brings\n"
+                    "m.ini:8: [a] base = 0xfffff000 (0xfffff000-0xffffffff) overlaps the ROM "
+                    "(0xfffff000-0xffffffff), which [boot] firmware brings");
+    unlink("rom");
+}
+
 static void board_none_leaves_pci_to_others(void **state)
 {
     planned_accepts(*state, BARE "[a]\nplugin = dev-uart\nport = 0xcf8\n[b]\nplugin = dev-uart\n"
@@ -220,6 +238,7 @@ int main(void)
         PLANNED_TEST(sharer_meets_an_exclusive_claim_wherever_it_stands),
         PLANNED_TEST(what_the_core_occupies_cannot_be_claimed),
         PLANNED_TEST(controllers_registers_are_claimed_by_whoever_has_them),
+        PLANNED_TEST(device_cannot_stand_over_the_rom),
         PLANNED_TEST(board_none_leaves_pci_to_others),
         PLANNED_TEST(small_claim_behind_a_large_one_is_found),
         PLANNED_TEST(one_section_can_be_in_its_own_way),

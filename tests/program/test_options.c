@@ -109,6 +109,7 @@ static void boot_options_set_boot_keys(void **state)
     sets("run f --kernel k --initrd i --cmdline a~b=c",
          "--kernel: boot.kernel = k\n--initrd: boot.initrd = i\n--cmdline: boot.cmdline = a b=c\n");
     sets("run f --append console=ttyS0", "--cmdline: boot.cmdline = console=ttyS0\n");
+    sets("run f --bios r", "--firmware: boot.firmware = r\n");
     sets("run f --binary b --address 0x1000 --entry 0x1004 --mode 64",
          "--binary: boot.binary = b\n--address: boot.address = 0x1000\n"
          "--entry: boot.entry = 0x1004\n--mode: boot.mode = 64\n");
@@ -217,13 +218,15 @@ static void each_network_is_an_adapter_and_a_backend(void **state)
          "--net: nic0.plugin = dev-e1000\n--net: nic0.net = nic0-net\n"
          "--net: nic1-net.plugin = net-tap\n--net: nic1-net.ifname = tap0\n"
          "--net: nic1.plugin = dev-e1000\n--net: nic1.net = nic1-net\n"
-         "--network: nic2-net.plugin = net-host\n--network: nic2-net.ifname = eth0\n"
+         "--network: nic2-net.plugin = net-pcap\n--network: nic2-net.model = live\n"
+         "--network: nic2-net.ifname = eth0\n"
          "--network: nic2.plugin = dev-e1000\n--network: nic2.net = nic2-net\n");
     sets("run f --nic virtio --net user",
          "--net: nic0-net.plugin = net-user\n"
          "--net: nic0.plugin = dev-virtio\n--net: nic0.model = net\n--net: nic0.net = nic0-net\n");
     sets("run f --network user",
-         "--network: nic0-net.plugin = net-host\n--network: nic0-net.ifname = user\n"
+         "--network: nic0-net.plugin = net-pcap\n--network: nic0-net.model = live\n"
+         "--network: nic0-net.ifname = user\n"
          "--network: nic0.plugin = dev-e1000\n--network: nic0.net = nic0-net\n");
 }
 

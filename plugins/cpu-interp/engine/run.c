@@ -9,6 +9,7 @@
 #include "engine.h"
 
 #include "block/cache.h"
+#include "coverage.h"
 #include "decode/build.h"
 #include "fpu/mxcsr.h"
 #include "mmu/tlb.h"
@@ -169,6 +170,13 @@ static void set_step(struct cpu *c, bool on)
     c->mode_key = (uint64_t)mode << 57;
 }
 
+/* Calls a handler; with tail calls it goes on for as long as they do. */
+static inline const struct uop *dispatch(struct cpu *c, const struct uop *u)
+{
+    coverage_count(u->fn);
+    return u->fn(c, u);
+}
+
 /* Runs one instruction where every one is looked at. */
 static void step(struct cpu *c)
 {
@@ -185,7 +193,7 @@ static void step(struct cpu *c)
     c->no_step = 0;
     c->shadow = 0;
     while (u)
-        u = u->fn(c, u);
+        u = dispatch(c, u);
     set_step(c, false);
     if (c->trace)
         trace_insn_end(c);
@@ -209,7 +217,7 @@ static void run_blocks(struct cpu *c)
     u = blocks_find(c);
     c->single = 0;
     while (u)
-        u = u->fn(c, u);
+        u = dispatch(c, u);
 }
 
 /* Comes back when cpu_run() shall end. A function of its own, so that no variable lives across
