@@ -405,11 +405,11 @@ static void options_are_named_instead_of_a_line(void **state)
     assert_int_equal(config_set(&p->config, "machine.board", "none", "--set", "/", 0, &e), 0);
     assert_int_equal(
         config_set(&p->config, "boot.binary", "proc/self/cwd/image", "--binary", "/", 0, &e), 0);
-    assert_int_equal(config_set(&p->config, "disk0.plugin", "net-hub", "--disk", "/", 0, &e), 0);
+    assert_int_equal(config_set(&p->config, "disk0.plugin", "net-socket", "--disk", "/", 0, &e), 0);
     assert_int_equal(config_set(&p->config, "machine.cpus", "0", "--cpus", "/", 0, &e), 0);
     assert_int_equal(plan_make_from(&p->plan, &p->config, p->source, &p->told.report), -EINVAL);
     told_is(&p->told, "--cpus: [machine] cpus = 0: the number is out of range, expected 1 to 255\n"
-                      "--disk: [disk0] plugin = net-hub: this version does not have this plugin "
+                      "--disk: [disk0] plugin = net-socket: this version does not have this plugin "
                       "yet");
 }
 
