@@ -17,6 +17,9 @@ packages_guest=(cpio gzip)
 # What tests/pci-boot puts into its guest.
 # shellcheck disable=SC2034
 packages_pci=(pciutils)
+# What guests need to look at a network card.
+# shellcheck disable=SC2034
+packages_nic=(ethtool)
 # shellcheck disable=SC2034
 packages_lab=(qemu-system-x86)
 # What preset aarch64 takes of this machine, and what it links from a folder of its own.
