@@ -10,16 +10,24 @@ backplane_cache=${BACKPLANE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/b
 
 # What building the program takes, and what fetching and making a guest takes beyond it. Debian names.
 # shellcheck disable=SC2034  # used by the scripts that source this file
-packages_build=(gcc libc6-dev cmake ninja-build pkg-config libinih-dev libjson-c-dev libzydis-dev libzstd-dev)
+packages_build=(gcc libc6-dev cmake ninja-build pkg-config libinih-dev libjson-c-dev libzydis-dev libzstd-dev
+    liburing-dev zlib1g-dev libpcap-dev libslirp-dev)
 # shellcheck disable=SC2034
 packages_guest=(cpio gzip)
+# What tests/pci-boot puts into its guest.
+# shellcheck disable=SC2034
+packages_pci=(pciutils)
+# What guests need to look at a network card.
+# shellcheck disable=SC2034
+packages_nic=(ethtool)
 # shellcheck disable=SC2034
 packages_lab=(qemu-system-x86)
 # What preset aarch64 takes of this machine, and what it links from a folder of its own.
 # shellcheck disable=SC2034
 packages_aarch64=(gcc-aarch64-linux-gnu qemu-user-static)
 # shellcheck disable=SC2034
-packages_aarch64_target=(libc6-dev libcmocka-dev libinih-dev libjson-c-dev libzstd-dev libzydis-dev)
+packages_aarch64_target=(libc6-dev libcmocka-dev libinih-dev libjson-c-dev libzstd-dev libzydis-dev
+    liburing-dev zlib1g-dev)
 # shellcheck disable=SC2034
 packages_bochs=(bochs bochs-term bochsbios vgabios grub-common grub-pc-bin mtools xorriso)
 

@@ -52,7 +52,7 @@ own_folder_only() {
         printf '%s:%s:"%s"\n' "$file" "$line" "$header"
     done
 }
-rooms='base|memory|bus|loop|vcpu|pci|platform|boot|machine|plugin|program'
+rooms='base|memory|bus|loop|vcpu|pci|platform|boot|machine|plugin|program|validate'
 for folder in plugins/*/; do
     [ -d "$folder" ] || continue
     rule "a plugin includes <backplane/...> and its own folder only" < <(

@@ -9,6 +9,8 @@
  *     0x00500  GDT                       0x07000  boot_params, hvm_start_info or multiboot info
  *     0x09000  page tables (24 KiB)      0x20000  command line, modules' strings
  *
+ * Or puts firmware into ROM, which is all that it does then.
+ *
  * A raw binary may stand there itself; the GDT and page tables then go elsewhere.
  */
 #ifndef BOOT_BOOT_H
@@ -42,7 +44,8 @@ enum boot_protocol {
 
 struct boot_request {
     enum boot_protocol protocol;
-    const char *kernel;         /* path; the raw binary with BOOT_RAW */
+    const char *kernel;         /* path; the raw binary with BOOT_RAW; not used with firmware */
+    const char *firmware;       /* path of a ROM image, instead of a kernel, or NULL */
     const char *initrd;         /* path or NULL; the first module with PVH and multiboot */
     const char *cmdline;        /* or NULL */
     const char *const *modules; /* PVH and multiboot: further "path [arguments]" */
@@ -57,13 +60,19 @@ struct boot_target {
     struct ram *ram;
     const struct e820 *map;
     uint64_t rsdp_gpa; /* 0: no ACPI */
+    uint8_t *rom;      /* what the guest sees as ROM, for firmware; or NULL */
+    uint64_t rom_bytes;
 };
 
 /* The boot processor's first state, complete: what a processor has after a reset, changed to what
  * the protocol demands. sys.apic_base is 0, which means "leave it as it is": its address and BSP
- * bit are the backend's. */
+ * bit are the backend's.
+ *
+ * With `power_on` the boot processor begins as the backend's reset leaves it, and `sys` and `gpr`
+ * say nothing but where that is, for the log: firmware. */
 struct boot_state {
     const char *protocol; /* "Linux 64-bit", for the log */
+    bool power_on;
     struct bp_x86_gpr gpr;
     struct bp_x86_sys sys;
 };
@@ -72,6 +81,17 @@ struct boot_state {
  * without opening it: there is no effect, and a FIFO does not wait. -ENOENT, -EACCES, -EISDIR,
  * -EINVAL, with the sentence of boot_load(). What is in it is not looked at. [main] */
 int boot_check_file(const char *path, struct error *e);
+
+/* Firmware is a ROM that ends at 4 GiB. The part of it that PCs show below 1 MiB as well is its
+ * last 128 KiB, or all of it. */
+#define BOOT_ROM_MAX 0x1000000u     /* 16 MiB: above the local APICs */
+#define BOOT_ROM_LOW_MAX 0x20000u   /* bytes */
+#define BOOT_ROM_LOW_END 0x100000u  /* guest-physical address */
+#define BOOT_ROM_END 0x100000000ull /* the same */
+
+/* As boot_check_file() for a firmware image, whose size has to be a multiple of 4096 and at most
+ * BOOT_ROM_MAX; it is put into *bytes. [main] */
+int boot_check_firmware(const char *path, uint64_t *bytes, struct error *e);
 
 /* Loads everything. Files are opened and checked before RAM is written, but after an error some of
  * it may be. RAM need not be zero. -ENOENT, -EACCES, -EISDIR, -EINVAL (not what was expected,

@@ -47,6 +47,13 @@ static int open_failed(const char *path, int err, struct error *e)
 
 int image_check(const char *path, struct error *e)
 {
+    uint64_t bytes;
+
+    return image_check_size(path, &bytes, e);
+}
+
+int image_check_size(const char *path, uint64_t *bytes, struct error *e)
+{
     struct stat st;
     int err;
 
@@ -55,6 +62,7 @@ int image_check(const char *path, struct error *e)
     err = check_kind(&st, path, e);
     if (!err && faccessat(AT_FDCWD, path, R_OK, AT_EACCESS))
         err = open_failed(path, errno, e);
+    *bytes = err ? 0 : (uint64_t)st.st_size;
     return err;
 }
 

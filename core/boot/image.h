@@ -19,6 +19,8 @@ struct image {
 
 /* As image_open(), without opening. [main] */
 int image_check(const char *path, struct error *e);
+/* image_check(), which gives the file's size too. [main] */
+int image_check_size(const char *path, uint64_t *bytes, struct error *e);
 /* Opens a regular, non-empty file. -ENOENT, -EACCES, -EISDIR, -EINVAL (FIFO, device, empty). [main]
  */
 int image_open(struct image *image, const char *path, struct error *e);

@@ -283,8 +283,10 @@ int boot_load(const struct boot_request *request, const struct boot_target *targ
               struct boot_state *state, struct error *e)
 {
     struct image kernel;
-    int err = image_open(&kernel, request->kernel, e);
 
+    if (request->firmware)
+        return firmware_load(request->firmware, target, state, e);
+    int err = image_open(&kernel, request->kernel, e);
     if (err)
         return err;
     err = loader_run(request, &kernel, target, state, e);

@@ -47,6 +47,10 @@ int elf_detect(const struct image *image, struct error *e);
 int pvh_detect(const struct image *image, struct error *e); /* an ELF file */
 int multiboot_detect(const struct image *image, struct error *e);
 
+/* boot_load() of firmware, into target->rom. [main] */
+int firmware_load(const char *path, const struct boot_target *target, struct boot_state *state,
+                  struct error *e);
+
 /* boot_load() of an image that is open already; request->kernel is not looked at. [main] */
 int loader_run(const struct boot_request *request, const struct image *kernel,
                const struct boot_target *target, struct boot_state *state, struct error *e);

@@ -26,6 +26,7 @@ struct bus {
     struct bus_view *retired;
     struct bp_region *gone; /* forgotten, but still in the view; linked by `self` */
     struct bus_reader *readers;
+    const struct bus_tracer *tracer; /* or NULL */
 };
 
 /* ---- views --------------------------------------------------------------------------------------
@@ -227,6 +228,40 @@ static const char *refuse_region(uint32_t space, uint64_t length, const struct b
     return NULL;
 }
 
+void bus_trace(struct bus *bus, const struct bus_tracer *tracer)
+{
+    bus->tracer = tracer;
+}
+
+static uint64_t traced_read(void *self, uint64_t offset, uint32_t width)
+{
+    const struct bp_region *r = self;
+    const struct bus_tracer *t = r->bus->tracer;
+    uint64_t value = access_mask(r->traced_ops.read(r->traced_self, offset, width), width);
+
+    t->access(t->context, r, r->space, r->base + offset, width, value, false);
+    return value;
+}
+
+static void traced_write(void *self, uint64_t offset, uint64_t value, uint32_t width)
+{
+    const struct bp_region *r = self;
+    const struct bus_tracer *t = r->bus->tracer;
+
+    /* First, so that what the device does about it comes after it. */
+    t->access(t->context, r, r->space, r->base + offset, width, value, true);
+    r->traced_ops.write(r->traced_self, offset, value, width);
+}
+
+static void put_tracer(struct bp_region *r)
+{
+    r->traced_ops = r->ops;
+    r->traced_self = r->self;
+    r->ops.read = traced_read;
+    r->ops.write = traced_write;
+    r->self = r;
+}
+
 int bus_region_new(struct bus *bus, const void *owner, struct domain *domain, uint32_t space,
                    uint64_t length, const struct bp_region_ops *ops, void *self,
                    enum bus_layer layer, struct bp_region **out, const char **why)
@@ -244,6 +279,8 @@ int bus_region_new(struct bus *bus, const void *owner, struct domain *domain, ui
     r->owner = owner;
     r->domain = domain;
     r->self = self;
+    if (bus->tracer)
+        put_tracer(r);
     r->space = space;
     r->layer = layer;
     r->length = length;
@@ -343,6 +380,21 @@ int bus_place(struct bp_region *r, uint64_t base, const struct bp_region **other
     }
     pthread_mutex_unlock(&bus->lock);
     return err;
+}
+
+uint64_t bus_taken(struct bus *bus, uint32_t space, uint64_t base, uint64_t length)
+{
+    uint64_t end = 0;
+
+    pthread_mutex_lock(&bus->lock);
+    for (uint32_t i = 0; i < bus->count; i++) {
+        const struct bp_region *r = bus->regions[i];
+        if (r->space == space && r->base != BP_UNMAPPED && r->layer < BUS_LAYER_BAR &&
+            base < r->base + r->length && r->base < base + length)
+            end = r->base + r->length;
+    }
+    pthread_mutex_unlock(&bus->lock);
+    return end;
 }
 
 void bus_forget(struct bus *bus, const void *owner)
@@ -488,6 +540,16 @@ static inline uint64_t nth_address(uint32_t space, uint64_t address, uint32_t n)
     return space == BP_SPACE_PIO ? (address + n) & 0xffff : address + n;
 }
 
+/* Nobody answers at `address`. */
+static void trace_nobody(const struct bus_reader *reader, uint32_t space, uint64_t address,
+                         uint32_t width, uint64_t value, bool write)
+{
+    const struct bus_tracer *t = reader->bus->tracer;
+
+    if (t)
+        t->access(t->context, NULL, space, address, width, value, write);
+}
+
 /* What is memory, or nobody's, or must be split or widened. The view is pinned. */
 static uint64_t read_pieces(struct bus_reader *reader, const struct bus_view *view, uint32_t space,
                             uint64_t address, uint32_t width)
@@ -504,6 +566,7 @@ static uint64_t read_pieces(struct bus_reader *reader, const struct bus_view *vi
             leave_region(slot->region);
         } else {
             got = access_mask(UINT64_MAX, part);
+            trace_nobody(reader, space, at, part, got, false);
         }
         value |= got << 8 * done;
         done += part;
@@ -522,6 +585,8 @@ static void write_pieces(struct bus_reader *reader, const struct bus_view *view,
             enter_region(slot->region);
             access_write(slot->region, offset, value >> 8 * done, part);
             leave_region(slot->region);
+        } else {
+            trace_nobody(reader, space, at, part, access_mask(value >> 8 * done, part), true);
         }
         done += part;
     }

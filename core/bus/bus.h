@@ -28,6 +28,14 @@ enum bus_layer {
 struct bus;
 struct bus_view;
 
+/* Told of each access of a callback's width, on the thread that makes it; inside the region's
+ * domain unless that locks for itself. `region` NULL: nobody answers there. Calls nothing back. */
+struct bus_tracer {
+    void (*access)(void *context, const struct bp_region *region, uint32_t space, uint64_t address,
+                   uint32_t width, uint64_t value, bool write);
+    void *context;
+};
+
 /* A range of an address space: what plugins know as struct bp_region. */
 struct bp_region {
     struct bus *bus;
@@ -35,6 +43,9 @@ struct bp_region {
     struct domain *domain;
     struct bp_region_ops ops; /* at this host's size; unused for memory */
     void *self;
+    /* What the two are for a tracer, who has put himself in their place. */
+    struct bp_region_ops traced_ops;
+    void *traced_self;
     uint8_t *ram; /* memory, or NULL */
     uint64_t ram_bytes;
     uint32_t ram_flags; /* BP_RAM_* */
@@ -65,6 +76,10 @@ int bus_new(const struct bus_listener *listener, struct bus **out);
 /* Frees every region too. NULL is allowed. [main] */
 void bus_free(struct bus *bus);
 
+/* Lets `tracer`, who must outlive the bus, see all accesses to the regions that are made from now
+ * on. Without one nothing is asked on the way to a device. [main] */
+void bus_trace(struct bus *bus, const struct bus_tracer *tracer);
+
 /* A device's region. -EINVAL with *why (constant) if `ops` or `length` break the rules of host.h.
  */
 int bus_region_new(struct bus *bus, const void *owner, struct domain *domain, uint32_t space,
@@ -77,6 +92,8 @@ int bus_memory_new(struct bus *bus, const void *owner, uint64_t length, uint8_t 
 /* Maps, moves, unmaps (BP_UNMAPPED). -EBUSY, with *other the region in the way, for what overlaps
  * in BUS_LAYER_FIXED or a fixed region over RAM; -EINVAL beyond the space. [main] [dom] */
 int bus_place(struct bp_region *region, uint64_t base, const struct bp_region **other);
+/* The end of a region in a layer below BARs that has some of [base, base + length), or 0. [main] */
+uint64_t bus_taken(struct bus *bus, uint32_t space, uint64_t base, uint64_t length);
 /* Unmaps and frees every region of `owner`. [main] */
 void bus_forget(struct bus *bus, const void *owner);
 

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ECAM_GPA 0xe0000000ull
 #define ECAM_BUSES 256u
@@ -66,6 +67,40 @@ static void leave(struct bp_vcpu *vcpu, const struct bp_slot *slot)
 /* ---- the core's own parts
  * --------------------------------------------------------------------------- */
 
+static int place_rom(struct bp_machine *m, uint64_t gpa, uint64_t length, uint8_t *host,
+                     bool mapped)
+{
+    struct bp_region *region;
+    const struct bp_region *other;
+    const char *why;
+    int err = bus_memory_new(m->bus, NULL, length, host, BP_RAM_READONLY, mapped, BUS_LAYER_FIXED,
+                             &region, &why);
+
+    if (err && mapped)
+        munmap(host, length);
+    return err ? err : bus_place(region, gpa, &other);
+}
+
+/* Memory for firmware, which the guest can only read: up to 4 GiB, and the end of it below 1 MiB
+ * too, where the plan left RAM out. machine_boot() fills it. */
+static int build_rom(struct bp_machine *m)
+{
+    uint64_t bytes = m->plan.boot.firmware_bytes;
+    uint64_t low = bytes < BOOT_ROM_LOW_MAX ? bytes : BOOT_ROM_LOW_MAX;
+
+    if (!bytes)
+        return 0;
+    void *host = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (host == MAP_FAILED)
+        return -ENOMEM;
+    int err = place_rom(m, BOOT_ROM_END - bytes, bytes, host, true);
+    if (err)
+        return err;
+    m->rom = host;
+    return place_rom(m, BOOT_ROM_LOW_END - low, low, m->rom + (bytes - low), false);
+}
+
 static int build_memory(struct bp_machine *m)
 {
     const struct bus_listener listener = {.memory_changed = machine_memory_changed, .context = m};
@@ -79,6 +114,8 @@ static int build_memory(struct bp_machine *m)
     }
     m->has_ram = true;
     err = bus_new(&listener, &m->bus);
+    if (!err)
+        err = machine_trace_open(m);
     for (uint32_t i = 0; i < m->ram.count && !err; i++) {
         const struct ram_extent *x = &m->ram.extents[i];
         struct bp_region *region;
@@ -89,6 +126,8 @@ static int build_memory(struct bp_machine *m)
         if (!err)
             err = bus_place(region, x->gpa, &other);
     }
+    if (!err)
+        err = build_rom(m);
     if (err)
         return err;
     m->bus_ops = (struct bp_bus){.size = sizeof(m->bus_ops),
@@ -118,7 +157,7 @@ static int place_own(struct bp_machine *m, uint32_t space, uint64_t base, uint64
 static int build_pci(struct bp_machine *m)
 {
     struct error e;
-    int err = pci_host_new(ECAM_BUSES, &m->pci, &e);
+    int err = machine_pci_new(m, ECAM_BUSES, &e);
 
     if (err)
         machine_log(m, BP_LOG_ERROR, "%s", e.text);
@@ -158,12 +197,52 @@ static int build_domains(struct bp_machine *m)
     m->domains = calloc(count + 1, sizeof(struct domain *));
     if (!m->domains || !m->platform_domain)
         return -ENOMEM;
+    m->domain_loops = calloc(count + 1, sizeof(struct loop *));
+    if (!m->domain_loops)
+        return -ENOMEM;
     for (; m->domain_count < count; m->domain_count++) {
         m->domains[m->domain_count] = domain_new();
         if (!m->domains[m->domain_count])
             return -ENOMEM;
     }
     return 0;
+}
+
+static bool wants_thread(const struct plan_instance *instance)
+{
+    return instance->model->flags & BP_MODEL_THREAD &&
+           ((const uint8_t *)instance->config)[instance->model->thread_at];
+}
+
+/* A loop for each domain in which somebody wants one. */
+static int build_domain_loops(struct bp_machine *m)
+{
+    int err = 0;
+
+    for (uint32_t i = 0; i < m->plan.count && !err; i++) {
+        const struct plan_instance *instance = &m->plan.instances[i];
+        if (wants_thread(instance) && !m->domain_loops[instance->domain])
+            err = loop_new(&m->clock, &m->domain_loops[instance->domain]);
+    }
+    if (err)
+        machine_log(m, BP_LOG_ERROR, "cannot make a device's event loop: %s", strerror(-err));
+    return err;
+}
+
+void machine_stop_loops(struct bp_machine *m)
+{
+    if (m->loop)
+        loop_stop(m->loop);
+    for (uint32_t i = 0; i < m->domain_count; i++)
+        if (m->domain_loops[i])
+            loop_stop(m->domain_loops[i]);
+}
+
+static struct loop *loop_of(const struct bp_machine *m, const struct plan_instance *plan)
+{
+    if (is_service(plan))
+        return m->service_loop;
+    return m->domain_loops[plan->domain] ? m->domain_loops[plan->domain] : m->loop;
 }
 
 /* ---- instances
@@ -176,7 +255,7 @@ static int create_node(struct bp_machine *m, struct bp_node *node, const struct 
                              .name = plan->name,
                              .model = plan->model,
                              .domain = m->domains[plan->domain],
-                             .loop = is_service(plan) ? m->service_loop : m->loop};
+                             .loop = loop_of(m, plan)};
     int err = plan->model->instance.create(&machine_host, node, plan->config, &node->self);
     if (err)
         node->self = NULL;
@@ -204,6 +283,8 @@ static int build_nodes(struct bp_machine *m)
         m->node_count = i + 1;
         err = create_node(m, &m->nodes[i], &m->plan.instances[i]);
     }
+    if (!err)
+        err = machine_pci_complete(m);
     int published = bus_batch_end(m->bus);
     if (!err && m->mem_error) {
         machine_log(m, BP_LOG_ERROR, "the CPU backend refuses this machine's memory: %s",
@@ -234,6 +315,8 @@ int machine_build(struct bp_machine *m)
     if (err == -ENOMEM)
         machine_log(m, BP_LOG_ERROR, "out of memory");
     if (!err)
+        err = build_domain_loops(m);
+    if (!err)
         err = machine_cpu_create(m);
     if (!err)
         err = build_nodes(m);
@@ -244,10 +327,12 @@ int machine_build(struct bp_machine *m)
 
 static void destroy_node(struct bp_node *node)
 {
+    machine_pci_end_fds(node);
     doorbells_release(node); /* while their fds are open */
     if (node->self)
         node->model->instance.destroy(node->self);
     node->self = NULL;
+    machine_pci_release(node);
     node_release(node);
 }
 
@@ -257,8 +342,7 @@ void machine_dismantle(struct bp_machine *m)
 
     if (m->service_loop)
         loop_stop(m->service_loop);
-    if (m->loop)
-        loop_stop(m->loop);
+    machine_stop_loops(m);
     if (m->bus)
         bus_batch_begin(m->bus); /* nobody looks any more: no view for each region that goes */
     for (uint32_t i = m->node_count; i-- > 0;)
@@ -275,12 +359,18 @@ void machine_dismantle(struct bp_machine *m)
     loop_free(m->loop);
     m->loop = m->service_loop = NULL;
     bus_free(m->bus);
+    machine_trace_close(m);
     m->bus = NULL;
+    m->rom = NULL;
     pci_host_free(m->pci);
     m->pci = NULL;
-    for (uint32_t i = 0; i < m->domain_count; i++)
+    for (uint32_t i = 0; i < m->domain_count; i++) {
+        loop_free(m->domain_loops[i]);
         domain_free(m->domains[i]);
+    }
     free(m->domains);
+    free(m->domain_loops);
+    m->domain_loops = NULL;
     m->domains = NULL;
     m->domain_count = 0;
     domain_free(m->platform_domain);
@@ -295,17 +385,24 @@ void machine_dismantle(struct bp_machine *m)
  * ------------------------------------------------------------------------------------------------
  */
 
+/* Above RAM, where 64-bit BARs go. */
+static uint64_t mmio64_gpa(const struct bp_machine *m)
+{
+    const struct ram_extent *last = &m->ram.extents[m->ram.count - 1];
+    uint64_t ram_top = last->gpa + last->length;
+
+    return ram_top > RAM_HIGH_BASE ? ram_top : RAM_HIGH_BASE;
+}
+
 static int write_acpi(struct bp_machine *m, uint64_t *rsdp_gpa, struct error *e)
 {
-    uint64_t ram_top =
-        m->ram.extents[m->ram.count - 1].gpa + m->ram.extents[m->ram.count - 1].length;
     struct acpi_machine machine = {.cpus = m->plan.machine.cpus,
                                    .has_pci = 1,
                                    .ecam_gpa = ECAM_GPA,
                                    .ecam_buses = PRESENT_BUSES,
                                    .mmio32_gpa = MMIO32_GPA,
                                    .mmio32_length = MMIO32_BYTES,
-                                   .mmio64_gpa = ram_top > RAM_HIGH_BASE ? ram_top : RAM_HIGH_BASE,
+                                   .mmio64_gpa = mmio64_gpa(m),
                                    .mmio64_length = MMIO64_BYTES};
     struct acpi_description *d = acpi_description_new();
 
@@ -328,24 +425,32 @@ int machine_boot(struct bp_machine *m, uint32_t kind)
     uint64_t rsdp_gpa = 0;
     struct error e;
 
+    machine_pci_reset(m);
     for (uint32_t i = 0; i < m->node_count; i++) {
         struct bp_node *node = &m->nodes[i];
         domain_enter(node->domain); /* as start(): services run on */
         node->model->instance.reset(node->self, kind);
         domain_leave(node->domain);
     }
-    if (m->pci)
-        pci_host_reset(m->pci);
+    const struct pci_window mmio32 = {MMIO32_GPA, MMIO32_GPA + MMIO32_BYTES};
+    const struct pci_window mmio64 = {mmio64_gpa(m), mmio64_gpa(m) + MMIO64_BYTES};
+    if (!m->rom) /* else that is the firmware's work, too */
+        machine_pci_boot(m, &mmio32, &mmio64);
     int err = e820_from_ram(&m->e820, &m->ram);
     if (!err && m->pci) /* Linux uses ECAM only where the memory map agrees */
         err = e820_set(&m->e820, ECAM_GPA, ECAM_BUSES * PCI_ECAM_BUS_BYTES, E820_RESERVED);
     if (err)
         error_set(&e, err, "the memory map has more than %u entries: reserve less", E820_MAX);
-    bool firmware_area = ram_at(&m->ram, ACPI_GPA, ACPI_BYTES) != NULL;
+    /* Firmware writes tables of its own. */
+    bool firmware_area = !m->rom && ram_at(&m->ram, ACPI_GPA, ACPI_BYTES) != NULL;
     if (!err && m->plan.machine.board == PLAN_BOARD_PC && firmware_area)
         err = write_acpi(m, &rsdp_gpa, &e);
     if (!err) {
-        const struct boot_target target = {.ram = &m->ram, .map = &m->e820, .rsdp_gpa = rsdp_gpa};
+        const struct boot_target target = {.ram = &m->ram,
+                                           .map = &m->e820,
+                                           .rsdp_gpa = rsdp_gpa,
+                                           .rom = m->rom,
+                                           .rom_bytes = m->plan.boot.firmware_bytes};
         err = boot_load(&m->plan.boot_request, &target, &state, &e);
     }
     if (err) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * machine/conflicts.c - who claims which ports, addresses and interrupt lines, and what is claimed
- * twice.
+ * machine/conflicts.c - who claims which ports, addresses, interrupt lines and PCI functions, and
+ * what is claimed twice.
  *
  * Works on what the tables of properties declare and on what the core itself occupies, so it needs
  * no instance. What a guest places later (PCI BARs) is not its affair.
@@ -13,9 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CLAIM_PCI                                                                                  \
+    0x100u /* beside BP_CLAIM_*: device << 3 | function, of every value of type PCI                \
+            */
+
 struct claim {
     uint64_t first, last;
-    uint32_t space;  /* BP_CLAIM_* */
+    uint32_t space;  /* BP_CLAIM_* or CLAIM_PCI */
     uint32_t shared; /* an interrupt line that others may use as well */
     uint32_t reserves;
     uint32_t rank;                     /* position in the file; 0 is the core */
@@ -24,6 +28,7 @@ struct claim {
     const char *what;    /* the core's */
     uint32_t of_board;   /* there with board = pc only */
     uint32_t of_irqchip; /* there unless a device has these claims, or nobody */
+    uint32_t of_rom;     /* firmware's */
 };
 
 /* What is there in every machine, or on every pc board. The interrupt controllers' registers are
@@ -78,6 +83,7 @@ static const struct claim core_claims[] = {
      .what = "the I/O APIC",
      .of_irqchip = 1},
     {.space = BP_CLAIM_MMIO, .first = 0xfee00000, .last = 0xfeefffff, .what = "the local APICs"},
+    {.space = CLAIM_PCI, .first = 0, .last = 7, .what = "the PCI host bridge", .of_board = 1},
     {.space = BP_CLAIM_IRQ, .first = 0, .last = 0, .what = "the interval timer"},
     {.space = BP_CLAIM_IRQ, .first = 2, .last = 2, .what = "the second interrupt controller"},
 };
@@ -115,6 +121,11 @@ static struct range_text range_text(const struct claim *c)
 
     if (c->space == BP_CLAIM_IRQ)
         snprintf(r.text, sizeof(r.text), "interrupt %llu", (unsigned long long)c->first);
+    else if (c->space == CLAIM_PCI && c->first != c->last)
+        snprintf(r.text, sizeof(r.text), "PCI device %llx", (unsigned long long)c->first >> 3);
+    else if (c->space == CLAIM_PCI)
+        snprintf(r.text, sizeof(r.text), "PCI function %llx.%llu",
+                 (unsigned long long)c->first >> 3, (unsigned long long)c->first & 7);
     else if (c->first == c->last)
         snprintf(r.text, sizeof(r.text), "%s0x%llx", c->space == BP_CLAIM_PIO ? "port " : "",
                  (unsigned long long)c->first);
@@ -139,14 +150,18 @@ static void tell(struct claims *cs, const struct claim *c, const char *rest)
 static void tell_overlap(struct claims *cs, const struct claim *a, const struct claim *b)
 {
     const struct claim *late = b->rank >= a->rank ? b : a, *early = late == b ? a : b;
-    const char *verb = late->space == BP_CLAIM_IRQ ? "is taken by" : "overlaps";
+    const char *verb =
+        late->space == BP_CLAIM_IRQ || late->space == CLAIM_PCI ? "is taken by" : "overlaps";
     char rest[1024];
 
     if (!late->owner)
         return;
     if (!early->owner) {
-        snprintf(rest, sizeof(rest), "%s %s (%s), which every %s has", verb, early->what,
-                 range_text(early).text, early->of_board ? "pc board" : "machine");
+        snprintf(rest, sizeof(rest), "%s %s (%s), which %s", verb, early->what,
+                 range_text(early).text,
+                 early->of_rom     ? "[boot] firmware brings"
+                 : early->of_board ? "every pc board has"
+                                   : "every machine has");
     } else {
         struct props_text at = props_text(early->owner->section, early->prop);
         char place[300] = "";
@@ -171,7 +186,7 @@ static int collect_value(struct claims *cs, const struct plan_instance *owner,
 {
     uint64_t end = prop->claim == BP_CLAIM_PIO ? 0xffff : UINT64_MAX;
     struct claim c = {
-        .space = prop->claim,
+        .space = prop->type == BP_PROP_PCI ? CLAIM_PCI : prop->claim,
         .first = value,
         .last = value,
         .owner = owner,
@@ -179,6 +194,8 @@ static int collect_value(struct claims *cs, const struct plan_instance *owner,
         .rank = (uint32_t)(owner->section - cs->p->config->sections) + 1,
     };
 
+    if (c.space == CLAIM_PCI)
+        return add_claim(cs, &c);
     if (prop->claim == BP_CLAIM_IRQ) {
         c.shared = prop->claim_length != 0;
         return add_claim(cs, &c);
@@ -195,6 +212,27 @@ static int collect_value(struct claims *cs, const struct plan_instance *owner,
     return add_claim(cs, &c);
 }
 
+/* Firmware's ROM, and the part of it that takes the place of RAM below 1 MiB. */
+static int collect_rom(struct claims *cs)
+{
+    uint64_t bytes = cs->p->plan->boot.firmware_bytes;
+    uint64_t low = bytes < BOOT_ROM_LOW_MAX ? bytes : BOOT_ROM_LOW_MAX;
+    struct claim rom = {.space = BP_CLAIM_MMIO,
+                        .first = BOOT_ROM_END - bytes,
+                        .last = BOOT_ROM_END - 1,
+                        .what = "the ROM",
+                        .of_rom = 1};
+    struct claim copy = {.space = BP_CLAIM_MMIO,
+                         .first = BOOT_ROM_LOW_END - low,
+                         .last = BOOT_ROM_LOW_END - 1,
+                         .reserves = 1,
+                         .what = "the ROM's end",
+                         .of_rom = 1};
+    int ret = bytes ? add_claim(cs, &rom) : 0;
+
+    return bytes && !ret ? add_claim(cs, &copy) : ret;
+}
+
 static int collect(struct claims *cs)
 {
     const struct plan *plan = cs->p->plan;
@@ -205,14 +243,16 @@ static int collect(struct claims *cs)
         if ((!core_claims[i].of_board || plan->machine.board == PLAN_BOARD_PC) &&
             (!core_claims[i].of_irqchip || backends))
             ret = add_claim(cs, &core_claims[i]);
+    if (!ret)
+        ret = collect_rom(cs);
     for (uint32_t i = 0; i < plan->count; i++) {
         const struct plan_instance *owner = &plan->instances[i];
 
         for (const struct bp_prop *prop = owner->model->props; prop && prop->name; prop++) {
             uint64_t value;
 
-            if (!owner->config || prop->claim == BP_CLAIM_NONE || prop->claim > BP_CLAIM_IRQ ||
-                !props_text(owner->section, prop).text)
+            if (!owner->config || (prop->type != BP_PROP_PCI && prop->claim == BP_CLAIM_NONE) ||
+                prop->claim > BP_CLAIM_IRQ || !props_text(owner->section, prop).text)
                 continue;
             for (uint64_t n = 0; !ret && props_number(prop, owner->config, n, &value); n++)
                 ret = collect_value(cs, owner, prop, value);
@@ -280,7 +320,8 @@ static void check_stretch(struct claims *cs, uint64_t base, uint64_t length)
         const struct claim *c = &cs->all[i];
         char rest[160];
 
-        if (c->space != BP_CLAIM_MMIO || !c->owner || c->last < base || c->first > end)
+        if (c->space != BP_CLAIM_MMIO || !(c->owner || c->reserves) || c->last < base ||
+            c->first > end)
             continue;
         if (c->reserves) {
             reserve(cs->p->plan, c->first > base ? c->first : base, c->last < end ? c->last : end);

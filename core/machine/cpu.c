@@ -370,7 +370,7 @@ static int reset_one(struct bp_vcpu *vcpu, void *argument)
     const struct bp_cpu_ops *ops = vcpu->ops;
 
     int err = ops->vcpu_reset(vcpu->self);
-    if (err)
+    if (err || state->power_on) /* then firmware does this itself */
         return err;
     struct bp_x86_msrs *msrs = calloc(1, sizeof(*msrs));
     if (!msrs)

@@ -19,4 +19,7 @@ const char *form_address(const char *text);
 /* BP_PROP_RANGE: NULL and the two numbers, or else what was expected. [any] */
 const char *form_range(const char *text, uint64_t *first, uint64_t *last);
 
+/* BP_PROP_PCI: NULL and device << 3 | function, or else what was expected. [any] */
+const char *form_pci(const char *text, uint32_t *devfn);
+
 #endif

@@ -13,7 +13,7 @@
 #include "bus/bus.h"
 #include "loop/loop.h"
 #include "machine/plan.h"
-#include "pci/pci.h"
+#include "pci/function.h"
 #include "platform/irq_router.h"
 #include "vcpu/vcpu.h"
 
@@ -40,13 +40,14 @@ struct bp_node {
     const struct model *model;
     void *self; /* NULL before create() and after destroy() */
     struct domain *domain;
-    struct loop *loop; /* the machine's, or the services' */
+    struct loop *loop; /* the machine's, its domain's, or the services' */
     struct irq_source irq;
     struct timer *timers[NODE_TIMERS_MAX]; /* made at first use */
     struct node_link *links;               /* tables made for peer() and link() */
     struct error failure;                  /* what host->fail() said; machine->failure_lock */
     struct limit guest_limit;              /* of GUEST messages */
     uint32_t subscribed;
+    bool no_master; /* it has PCI functions, and none may reach memory; atomic */
     void (*changed)(void *self, uint32_t state); /* of machine_control.subscribe */
     void *changed_self;
 };
@@ -61,6 +62,8 @@ struct bp_node {
 #define CONTROL_RESUME 2u
 #define CONTROL_RESUME_LAST 4u /* after the last CONTROL_PAUSE */
 
+struct machine_trace;
+
 struct bp_machine {
     struct bp_machine_options options;
     char *plugin_path;
@@ -74,6 +77,7 @@ struct bp_machine {
 
     struct ram ram;
     bool has_ram;
+    uint8_t *rom; /* firmware's, or NULL; the bus unmaps it */
     struct e820 e820;
     struct clock clock;
     struct loop *loop;         /* of devices and backends: stands while the machine is paused */
@@ -81,9 +85,13 @@ struct bp_machine {
     struct bus *bus;
     struct bp_bus bus_ops; /* as given to vCPUs */
     struct irq_router router;
-    struct pci_host *pci;
+    struct pci_host *pci; /* NULL: the board has none */
+    struct pci_services pci_services;
+    bool pci_complete;              /* every function is made */
+    uint32_t pci_kept;              /* bit n: device n is somebody's by name */
     struct domain *platform_domain; /* of the core's own regions */
     struct domain **domains;
+    struct loop **domain_loops; /* of a domain with a thread of its own; NULL: it has none */
     uint32_t domain_count;
     uint32_t node_count;
     struct bp_node *nodes; /* in the order of the plan */
@@ -107,8 +115,9 @@ struct bp_machine {
     struct limit reset_limit;
     struct limit memory_limit;
     pthread_mutex_t failure_lock; /* a leaf lock, for bp_node.failure: vCPUs fail at once */
-    struct wake wake; /* bp_machine_fd() */
+    struct wake wake;             /* bp_machine_fd() */
     int log_fd;
+    struct machine_trace *trace; /* or NULL */
 };
 
 /* ---- log.c: messages
@@ -122,6 +131,14 @@ void machine_message(struct bp_machine *m, uint32_t level, const char *section, 
 /* Hands a message with its place through unfiltered. Fits report.tell. */
 void machine_tell(void *machine, const struct bp_message *message);
 int machine_open_log(struct bp_machine *m);
+
+/* ---- trace.c: the trace of the bus ---- */
+
+/* Opens it, if the machine is to have one, before the first region is made. -EINVAL, or why the
+ * file cannot be written, told. [main] */
+int machine_trace_open(struct bp_machine *m);
+/* After the bus is gone. [main] */
+void machine_trace_close(struct bp_machine *m);
 /* True if one more line may be said; then *missed (or NULL) are those that were not, when a new
  * second begins, else 0. [any] */
 bool limit_passes(struct limit *limit, uint32_t *missed);
@@ -154,6 +171,10 @@ void machine_set_state(struct bp_machine *m, uint32_t state);
  * ---------------------------------------------------------------------- */
 
 extern const struct bp_memory machine_memory;
+/* Is the device kept from guest memory? Its PCI functions are no bus masters then. [any] */
+bool machine_is_gated(const struct bp_node *node);
+/* Translated code in [gpa, gpa + len) is out of date. [any] */
+void machine_code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len);
 
 /* ---- doorbells.c: "bp.doorbell/1"
  * -------------------------------------------------------------------- */
@@ -166,6 +187,23 @@ void doorbells_moved(struct bp_machine *m, const struct bp_region *region);
 /* Ends those of `node`. [main] */
 void doorbells_release(struct bp_node *node);
 void doorbells_free(struct bp_machine *m);
+
+/* ---- pci.c: "bp.pci/1"
+ * ----------------------------------------------------------------------------------- */
+
+extern const struct bp_pci machine_pci;
+/* The host bridge. After the plan. */
+int machine_pci_new(struct bp_machine *m, uint32_t buses, struct error *e);
+/* Every instance is made: what functions have now is their power-on state. Errors were told. */
+int machine_pci_complete(struct bp_machine *m);
+/* Power-on state, before instances are reset. */
+void machine_pci_reset(struct bp_machine *m);
+/* The firmware's work, after them: BARs get addresses in these windows. */
+void machine_pci_boot(struct bp_machine *m, const struct pci_window *mmio32,
+                      const struct pci_window *mmio64);
+/* Around destroy(): fds of vectors end before it, functions go after it. */
+void machine_pci_end_fds(struct bp_node *node);
+void machine_pci_release(struct bp_node *node);
 
 /* ---- cpu.c: the backend and its vCPUs
  * ------------------------------------------------------------------ */
@@ -193,6 +231,9 @@ int machine_build(struct bp_machine *m);
 void machine_dismantle(struct bp_machine *m);
 /* Loads ACPI tables and the kernel, and sets the vCPUs to begin it. `kind` BP_RESET_*. */
 int machine_boot(struct bp_machine *m, uint32_t kind);
+
+/* Ends the threads of devices' loops. */
+void machine_stop_loops(struct bp_machine *m);
 
 /* ---- run.c
  * ------------------------------------------------------------------------------------------------

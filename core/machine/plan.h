@@ -18,14 +18,18 @@
 #define PLAN_ON_RESET_RESTART 0u
 #define PLAN_ON_RESET_EXIT 1u
 
+#define PLAN_TRACE_BUS 0u
+
 /* [machine] */
 struct plan_machine {
-    uint64_t memory;      /* bytes */
-    uint32_t cpus;        /* 1..255 */
-    uint32_t board;       /* PLAN_BOARD_* */
-    uint32_t on_reset;    /* PLAN_ON_RESET_* */
-    uint32_t log;         /* 0 nothing, 1 errors, 2 warnings, 3 information, 4 debug */
-    const char *log_file; /* or NULL: standard error */
+    uint64_t memory;        /* bytes */
+    uint32_t cpus;          /* 1..255 */
+    uint32_t board;         /* PLAN_BOARD_* */
+    uint32_t on_reset;      /* PLAN_ON_RESET_* */
+    uint32_t log;           /* 0 nothing, 1 errors, 2 warnings, 3 information, 4 debug */
+    const char *log_file;   /* or NULL: standard error */
+    struct bp_list trace;   /* uint32_t: PLAN_TRACE_* */
+    const char *trace_file; /* or NULL: standard error */
     uint8_t shared;
     uint8_t log_guest; /* messages of category GUEST are shown */
     uint8_t reserved[6];
@@ -39,11 +43,12 @@ struct plan_cpu {
 
 /* [boot] */
 struct plan_boot {
-    const char *kernel, *initrd, *cmdline, *binary;
+    const char *kernel, *initrd, *cmdline, *binary, *firmware;
     struct bp_list modules; /* const char * */
     uint64_t address, entry;
-    uint32_t protocol; /* enum boot_protocol */
-    uint32_t mode;     /* index into 16, 32, 64 */
+    uint64_t firmware_bytes; /* 0: there is none */
+    uint32_t protocol;       /* enum boot_protocol */
+    uint32_t mode;           /* index into 16, 32, 64 */
     uint8_t has_address, has_entry;
     uint8_t reserved[6];
 };

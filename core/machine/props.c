@@ -255,6 +255,17 @@ static int parse_range(const struct parse *p, void *out)
     return 0;
 }
 
+static int parse_pci(const struct parse *p, void *out)
+{
+    uint32_t devfn;
+    const char *why = form_pci(p->text, &devfn);
+
+    if (why)
+        return wrong(p, "%s", why);
+    memcpy(out, &devfn, sizeof(devfn));
+    return 0;
+}
+
 /* ---- paths ---- */
 
 char *props_path(struct plan_arena *arena, const char *base, const char *path)
@@ -379,11 +390,12 @@ static const struct type types[] = {
     [BP_PROP_REF] = {parse_ref, sizeof(void *)},
     [BP_PROP_ADDRESS] = {parse_address, sizeof(char *)},
     [BP_PROP_RANGE] = {parse_range, sizeof(struct bp_range)},
+    [BP_PROP_PCI] = {parse_pci, sizeof(uint32_t)},
 };
 
 static const struct type *type_of(const struct bp_prop *prop)
 {
-    if (prop->type < BP_PROP_BOOL || prop->type > BP_PROP_RANGE)
+    if (prop->type < BP_PROP_BOOL || prop->type > BP_PROP_PCI)
         return NULL;
     return &types[prop->type];
 }
@@ -507,8 +519,11 @@ static int fill_one(const struct props_job *job, const struct bp_prop *prop, cha
         value->used = 1;
     if (from.text)
         return prop->flags & BP_PROP_LIST ? parse_list(&p, out) : type_of(prop)->parse(&p, out);
-    if (!(prop->flags & BP_PROP_REQUIRED))
+    if (!(prop->flags & BP_PROP_REQUIRED)) {
+        if (prop->type == BP_PROP_PCI && !(prop->flags & BP_PROP_LIST))
+            memset(out, 0xff, sizeof(uint32_t)); /* any free device */
         return 0;
+    }
     report_error(job->report, from.file, from.line, job->name, "[%s] lacks the key %s (%s)",
                  job->name, prop->name, prop->help ? prop->help : "required");
     return -EINVAL;
@@ -639,7 +654,8 @@ int props_number(const struct bp_prop *prop, const void *config, uint64_t index,
     uint16_t u16;
     uint32_t u32;
 
-    if (!at || (prop->type != BP_PROP_UINT && prop->type != BP_PROP_SIZE))
+    if (!at ||
+        (prop->type != BP_PROP_UINT && prop->type != BP_PROP_SIZE && prop->type != BP_PROP_PCI))
         return 0;
     switch (width) {
     case 1:

@@ -49,7 +49,8 @@ struct props_text props_text(const struct config_section *section, const struct 
  * removed. `element` has room for strlen(*rest) + 1 bytes. 0 at the end. */
 int props_next_element(const char **rest, char *element);
 
-/* The `index`th number of a UINT or SIZE that props_fill() stored, LIST or not; 0 past the end. */
+/* The `index`th number of a UINT, SIZE or PCI that props_fill() stored, LIST or not; 0 past the
+ * end. */
 int props_number(const struct bp_prop *prop, const void *config, uint64_t index, uint64_t *out);
 /* Likewise the text of a STRING or PATH, or NULL. */
 const char *props_string(const struct bp_prop *prop, const void *config, uint64_t index);

@@ -48,6 +48,9 @@ static int start_loops(struct bp_machine *m)
 {
     int err = loop_start(m->loop);
 
+    for (uint32_t i = 0; i < m->domain_count && !err; i++)
+        if (m->domain_loops[i])
+            err = loop_start(m->domain_loops[i]);
     if (!err && m->service_loop)
         err = loop_start(m->service_loop);
     if (err)
@@ -70,7 +73,7 @@ static int let_go(struct bp_machine *m)
         err = start_loops(m);
     }
     if (err) {
-        loop_stop(m->loop);
+        machine_stop_loops(m);
         clock_stop(&m->clock);
         stop_nodes(m, started);
         return err;
@@ -93,7 +96,7 @@ static void hold(struct bp_machine *m)
         return;
     vcpus_park(m->vcpus);
     m->cpu_model->cpu.vm_time(m->vm, BP_TIME_STOPPED);
-    loop_stop(m->loop);
+    machine_stop_loops(m);
     clock_stop(&m->clock);
     stop_nodes(m, m->node_count);
     m->goes = false;

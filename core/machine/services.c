@@ -84,6 +84,8 @@ static const void *host_extension(struct bp_node *node, const char *id)
         return &machine_control;
     if (!strcmp(id, BP_MEMORY_ID))
         return &machine_memory;
+    if (!strcmp(id, BP_PCI_ID) && m->pci && node != &m->cpu_node)
+        return &machine_pci;
     if (!strcmp(id, BP_DOORBELL_ID) && m->vm && m->cpu_model->cpu.extension(m->vm, id))
         return &machine_doorbell;
     if (!strcmp(id, BP_IRQCHIP_ID) && node == &m->cpu_node && m->irqchip.ops)
@@ -296,11 +298,13 @@ static int host_ram_region_new(struct bp_node *node, uint64_t length, uint32_t f
 static int host_region_place(struct bp_region *region, uint64_t base)
 {
     const struct bp_region *other;
-    int err = bus_place(region, base, &other);
     /* The bus keeps owners const, and this one is ours. */
     struct bp_node *node =
         (struct bp_node *)(uintptr_t)region->owner; /* NOLINT(performance-no-int-to-ptr) */
 
+    if (region->layer == BUS_LAYER_BAR)
+        return host_fail(node, -EBUSY, "the region is a PCI BAR, which the guest places");
+    int err = bus_place(region, base, &other);
     if (err == -EBUSY) {
         const struct bp_node *holder = other->owner;
         const char *what = region->space == BP_SPACE_PIO ? "ports " : "";
@@ -342,12 +346,19 @@ static void host_msi_send(struct bp_node *node, uint64_t address, uint32_t data)
 /* ---- guest memory
  * ------------------------------------------------------------------------------------- */
 
+bool machine_is_gated(const struct bp_node *node)
+{
+    return __atomic_load_n(&node->no_master, __ATOMIC_ACQUIRE);
+}
+
 static int host_dma_read(struct bp_node *node, uint64_t gpa, void *to, uint64_t len)
 {
+    if (machine_is_gated(node))
+        return -EFAULT;
     return ram_read(&node->machine->ram, gpa, to, len);
 }
 
-static void code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len)
+void machine_code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len)
 {
     if (m->vm && len)
         m->cpu_model->cpu.code_changed(m->vm, gpa, len);
@@ -355,17 +366,19 @@ static void code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len)
 
 static int host_dma_write(struct bp_node *node, uint64_t gpa, const void *from, uint64_t len)
 {
+    if (machine_is_gated(node))
+        return -EFAULT;
     int err = ram_write(&node->machine->ram, gpa, from, len);
 
     if (!err)
-        code_changed(node->machine, gpa, len);
+        machine_code_changed(node->machine, gpa, len);
     return err;
 }
 
 static void *host_dma_map(struct bp_node *node, uint64_t gpa, uint64_t *len, uint32_t dir)
 {
     (void)dir;
-    return *len ? ram_map(&node->machine->ram, gpa, len) : NULL;
+    return *len && !machine_is_gated(node) ? ram_map(&node->machine->ram, gpa, len) : NULL;
 }
 
 static void host_dma_unmap(struct bp_node *node, void *ptr, uint64_t written)
@@ -376,7 +389,7 @@ static void host_dma_unmap(struct bp_node *node, void *ptr, uint64_t written)
     if (!written || ram_gpa(&m->ram, ptr, &gpa))
         return;
     ram_mark_dirty(&m->ram, gpa, written);
-    code_changed(m, gpa, written);
+    machine_code_changed(m, gpa, written);
 }
 
 /* ---- the loop

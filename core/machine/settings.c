@@ -14,6 +14,7 @@
 
 static const char *const boards[] = {"pc", "none", NULL};
 static const char *const resets[] = {"restart", "exit", NULL};
+static const char *const traces[] = {"bus", NULL};
 static const char *const levels[] = {"v2", "v3", "host", NULL};
 static const char *const protocols[] = {"auto", "linux", "elf", "pvh", "multiboot", "raw", NULL};
 static const char *const modes[] = {"16", "32", "64", NULL};
@@ -66,6 +67,17 @@ const struct bp_prop settings_machine[] = {
      .initial = "no",
      .type = BP_PROP_BOOL,
      BP_PROP_AT(struct plan_machine, log_guest)},
+    {.name = "trace",
+     .help = "what is traced, whatever the CPU backend: bus, every access to a device",
+     .choices = traces,
+     .type = BP_PROP_ENUM,
+     .flags = BP_PROP_LIST,
+     BP_PROP_AT(struct plan_machine, trace)},
+    {.name = "trace-file",
+     .help = "file that gets this trace; standard error unless given, if that is no terminal",
+     .type = BP_PROP_PATH,
+     .flags = BP_PROP_CREATES,
+     BP_PROP_AT(struct plan_machine, trace_file)},
     {.name = "shared",
      .help = "guest RAM is a memfd, for plugins that hand it to other processes",
      .initial = "no",
@@ -112,6 +124,10 @@ const struct bp_prop settings_boot[] = {
      .help = "raw file that is put at `address` and entered at `entry`, instead of a kernel",
      .type = BP_PROP_PATH,
      BP_PROP_AT(struct plan_boot, binary)},
+    {.name = "firmware",
+     .help = "ROM image that ends at 4 GiB and is entered at the reset vector, instead of a kernel",
+     .type = BP_PROP_PATH,
+     BP_PROP_AT(struct plan_boot, firmware)},
     {.name = "address",
      .help = "guest-physical address of the binary's first byte; entry, or else 0x1000",
      .type = BP_PROP_UINT,
@@ -229,11 +245,31 @@ static void check_files(struct planning *p, const struct config_section *section
     } files[] = {{"kernel", p->plan->boot.kernel},
                  {"initrd", p->plan->boot.initrd},
                  {"binary", p->plan->boot.binary}};
+    struct plan_boot *boot = &p->plan->boot;
     struct error e;
 
     for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++)
         if (files[i].path && boot_check_file(files[i].path, &e))
             boot_error(p, config_value(section, files[i].key), e.text);
+    if (boot->firmware && boot_check_firmware(boot->firmware, &boot->firmware_bytes, &e)) {
+        boot_error(p, config_value(section, "firmware"), e.text);
+        boot->firmware_bytes = 0;
+    }
+}
+
+/* Firmware finds what it boots by itself. */
+static void check_firmware(struct planning *p, const struct config_section *section)
+{
+    static const char *const others[] = {"initrd",  "cmdline", "modules", "protocol",
+                                         "address", "entry",   "mode"};
+
+    for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        const struct config_value *at = config_value(section, others[i]);
+
+        if (at)
+            boot_error(p, at,
+                       "it has no meaning for firmware, which is entered at the reset vector");
+    }
 }
 
 /* Keys that have no meaning beside each other. */
@@ -246,11 +282,22 @@ static void check_boot(struct planning *p, const struct config_section *section)
                  {"address", 0}, {"entry", 0},   {"mode", 0}};
     const struct config_value *kernel = config_value(section, "kernel");
     const struct config_value *binary = config_value(section, "binary");
+    const struct config_value *firmware = config_value(section, "firmware");
     const struct config_value *protocol = config_value(section, "protocol");
     int raw = binary || p->plan->boot.protocol == BOOT_RAW;
 
     if (kernel && binary) {
         boot_error(p, binary, "kernel is given too: only one of the two can be booted");
+        return;
+    }
+    if (firmware && (kernel || binary)) {
+        boot_error(p, firmware,
+                   kernel ? "kernel is given too: only one of the two can be booted"
+                          : "binary is given too: only one of the two can be booted");
+        return;
+    }
+    if (firmware) {
+        check_firmware(p, section);
         return;
     }
     if (!kernel && !binary) {
@@ -259,7 +306,7 @@ static void check_boot(struct planning *p, const struct config_section *section)
         int has_place = at && p->config->count && (section || at->line);
 
         report_error(p->report, has_place ? at->file : NULL, section ? section->line : 0, "boot",
-                     "nothing to boot: [boot] has neither kernel nor binary");
+                     "nothing to boot: [boot] has none of kernel, binary and firmware");
     }
     if (binary && protocol && p->plan->boot.protocol != BOOT_AUTO &&
         p->plan->boot.protocol != BOOT_RAW)
@@ -288,6 +335,7 @@ static void make_request(struct plan *plan)
     plan->boot_request = (struct boot_request){
         .protocol = boot->binary ? BOOT_RAW : (enum boot_protocol)boot->protocol,
         .kernel = boot->binary ? boot->binary : boot->kernel,
+        .firmware = boot->firmware,
         .initrd = boot->initrd,
         .cmdline = boot->cmdline,
         .modules = boot->modules.items,

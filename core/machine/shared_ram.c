@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * machine/shared_ram.c - "bp.memory/1": guest RAM for other processes.
+ * machine/shared_ram.c - "bp.memory/1": guest RAM for other processes, and back to the system.
  */
 #include "machine/machine_private.h"
 
@@ -29,8 +29,19 @@ static int memory_range(struct bp_node *node, uint32_t index, struct bp_memory_r
     return 0;
 }
 
+static int memory_discard(struct bp_node *node, uint64_t gpa, uint64_t length)
+{
+    struct bp_machine *m = node->machine;
+    int err = machine_is_gated(node) ? -EFAULT : ram_discard(&m->ram, gpa, length);
+
+    if (!err)
+        machine_code_changed(m, gpa, length);
+    return err;
+}
+
 const struct bp_memory machine_memory = {
     .size = sizeof(machine_memory),
     .fd = memory_fd,
     .range = memory_range,
+    .discard = memory_discard,
 };

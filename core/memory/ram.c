@@ -240,6 +240,39 @@ int ram_write(struct ram *ram, uint64_t gpa, const void *from, uint64_t len)
     return 0;
 }
 
+/* A private page that is dropped is a zeroed one at the next access; of a shared mapping the file
+ * would bring the old one back, so a hole is made there. */
+static int drop(const struct ram *ram, uint8_t *host, uint64_t len)
+{
+#ifdef MADV_REMOVE
+    return madvise(host, len, ram->fd >= 0 ? MADV_REMOVE : MADV_DONTNEED) ? -errno : 0;
+#else /* MADV_DONTNEED is a hint elsewhere: the memory is cleared, and stays */
+    (void)ram;
+    memset(host, 0, len);
+    return 0;
+#endif
+}
+
+int ram_discard(struct ram *ram, uint64_t gpa, uint64_t len)
+{
+    if (gpa % RAM_PAGE || len % RAM_PAGE)
+        return -EINVAL;
+    if (!all_ram(ram, gpa, len))
+        return -EFAULT;
+    ram_mark_dirty(ram, gpa, len);
+    while (len) {
+        uint64_t part = len;
+        uint8_t *host = ram_map(ram, gpa, &part);
+        int err = drop(ram, host, part);
+
+        if (err)
+            return err;
+        gpa += part;
+        len -= part;
+    }
+    return 0;
+}
+
 int ram_gpa(const struct ram *ram, const void *host, uint64_t *gpa)
 {
     uintptr_t at = (uintptr_t)host;

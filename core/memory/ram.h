@@ -54,6 +54,10 @@ uint8_t *ram_at(const struct ram *ram, uint64_t gpa, uint64_t len);
 /* Copies; -EFAULT and nothing copied unless all of it is RAM. len 0 is 0. [any] */
 int ram_read(const struct ram *ram, uint64_t gpa, void *to, uint64_t len);
 int ram_write(struct ram *ram, uint64_t gpa, const void *from, uint64_t len);
+/* Gives whole pages back to the system: they read as zeroes afterwards, and are marked dirty.
+ * -EINVAL unless `gpa` and `len` are multiples of RAM_PAGE; -EFAULT and nothing done unless all of
+ * it is RAM; others from madvise(). [any] */
+int ram_discard(struct ram *ram, uint64_t gpa, uint64_t len);
 /* The guest-physical address of a pointer that ram_map() gave; -ENOENT for a foreign one. [any] */
 int ram_gpa(const struct ram *ram, const void *host, uint64_t *gpa);
 /* Marks the pages of [gpa, gpa + len) dirty. [any] */

@@ -30,10 +30,11 @@ struct pci_bus {
 };
 
 struct pci_host {
-    uint32_t address; /* CONFIG_ADDRESS */
+    uint32_t address; /* CONFIG_ADDRESS; atomic: every vCPU's */
     uint32_t buses;
     struct pci_bus *bus[PCI_BUSES_MAX]; /* NULL while a bus has no functions */
     struct pci_function bridge;
+    struct bp_pci_function *functions; /* of devices */
 };
 
 static uint32_t ones(uint32_t width)
@@ -73,7 +74,17 @@ void pci_host_free(struct pci_host *host)
 
 void pci_host_reset(struct pci_host *host)
 {
-    host->address = 0;
+    __atomic_store_n(&host->address, 0, __ATOMIC_RELAXED);
+}
+
+struct bp_pci_function **pci_host_functions(struct pci_host *host)
+{
+    return &host->functions;
+}
+
+struct bp_pci_function *pci_functions(const struct pci_host *host)
+{
+    return host->functions;
 }
 
 uint32_t pci_host_buses(const struct pci_host *host)
@@ -149,6 +160,7 @@ void pci_function_init(struct pci_function *f, uint16_t vendor, uint16_t device,
                        uint32_t class_code, uint8_t revision)
 {
     memset(f, 0, sizeof(*f));
+    f->bytes = PCI_CONFIG_BYTES;
     bp_put_le16(f->config + PCI_VENDOR_ID, vendor);
     bp_put_le16(f->config + PCI_DEVICE_ID, device);
     f->config[PCI_REVISION] = revision;
@@ -174,9 +186,21 @@ int pci_function_add_capability(struct pci_function *f, uint8_t id, uint32_t len
 }
 
 /* An access that does not lie in one dword of the space is none that a host bridge forms. */
-static bool in_one_dword(uint32_t offset, uint32_t width)
+static bool has(const struct pci_function *f, uint32_t offset, uint32_t width)
 {
-    return width >= 1 && width <= 4 && offset < PCI_CONFIG_BYTES && (offset & 3) + width <= 4;
+    return f != NULL && width >= 1 && width <= 4 && offset < f->bytes && (offset & 3) + width <= 4;
+}
+
+static void enter(const struct pci_function *f)
+{
+    if (f->domain != NULL)
+        domain_enter(f->domain);
+}
+
+static void leave(const struct pci_function *f)
+{
+    if (f->domain != NULL)
+        domain_leave(f->domain);
 }
 
 uint32_t pci_config_read(struct pci_host *host, uint32_t bus, uint32_t devfn, uint32_t offset,
@@ -185,12 +209,14 @@ uint32_t pci_config_read(struct pci_host *host, uint32_t bus, uint32_t devfn, ui
     struct pci_function *f = find(host, bus, devfn);
     uint32_t value = 0;
 
-    if (f == NULL || !in_one_dword(offset, width))
+    if (!has(f, offset, width))
         return ones(width);
+    enter(f);
     if (f->refresh != NULL)
         f->refresh(f, offset, width);
     for (uint32_t i = 0; i < width; i++)
         value |= (uint32_t)f->config[offset + i] << 8 * i;
+    leave(f);
     return value;
 }
 
@@ -199,8 +225,9 @@ void pci_config_write(struct pci_host *host, uint32_t bus, uint32_t devfn, uint3
 {
     struct pci_function *f = find(host, bus, devfn);
 
-    if (f == NULL || !in_one_dword(offset, width))
+    if (!has(f, offset, width))
         return;
+    enter(f);
     for (uint32_t i = offset; i < offset + width; i++, value >>= 8) {
         uint32_t take = f->writable[i];
         uint32_t kept = f->config[i] & ~take & ~(value & f->clears[i]);
@@ -208,6 +235,7 @@ void pci_config_write(struct pci_host *host, uint32_t bus, uint32_t devfn, uint3
     }
     if (f->written != NULL)
         f->written(f, offset, width);
+    leave(f);
 }
 
 /* ---- mechanism #1 ---- */
@@ -218,7 +246,8 @@ static uint64_t address_read(void *self, uint64_t offset, uint32_t width)
 {
     const struct pci_host *host = self;
 
-    return offset == 0 && width == 4 ? host->address : ones(width);
+    return offset == 0 && width == 4 ? __atomic_load_n(&host->address, __ATOMIC_RELAXED)
+                                     : ones(width);
 }
 
 static void address_write(void *self, uint64_t offset, uint64_t value, uint32_t width)
@@ -226,14 +255,14 @@ static void address_write(void *self, uint64_t offset, uint64_t value, uint32_t 
     struct pci_host *host = self;
 
     if (offset == 0 && width == 4)
-        host->address = (uint32_t)value & ADDRESS_BITS;
+        __atomic_store_n(&host->address, (uint32_t)value & ADDRESS_BITS, __ATOMIC_RELAXED);
 }
 
 /* With the enable bit clear, 0xCFC is ordinary I/O too. */
 static uint64_t data_read(void *self, uint64_t offset, uint32_t width)
 {
     struct pci_host *host = self;
-    uint32_t a = host->address;
+    uint32_t a = __atomic_load_n(&host->address, __ATOMIC_RELAXED);
 
     if ((a & ADDRESS_ENABLE) == 0 || offset > 3)
         return ones(width);
@@ -244,7 +273,7 @@ static uint64_t data_read(void *self, uint64_t offset, uint32_t width)
 static void data_write(void *self, uint64_t offset, uint64_t value, uint32_t width)
 {
     struct pci_host *host = self;
-    uint32_t a = host->address;
+    uint32_t a = __atomic_load_n(&host->address, __ATOMIC_RELAXED);
 
     if ((a & ADDRESS_ENABLE) == 0 || offset > 3)
         return;
@@ -284,6 +313,7 @@ const struct bp_region_ops pci_address_ops = {
     .size = sizeof(pci_address_ops),
     .min_access = 1,
     .max_access = 4,
+    .flags = BP_REGION_UNLOCKED,
     .register_stride = sizeof(struct bp_register),
     .name = "pci-address",
     .registers = address_registers,
@@ -295,6 +325,7 @@ const struct bp_region_ops pci_data_ops = {
     .size = sizeof(pci_data_ops),
     .min_access = 1,
     .max_access = 4,
+    .flags = BP_REGION_UNLOCKED,
     .register_stride = sizeof(struct bp_register),
     .name = "pci-data",
     .registers = data_registers,
@@ -307,6 +338,7 @@ const struct bp_region_ops pci_ecam_ops = {
     .size = sizeof(pci_ecam_ops),
     .min_access = 1,
     .max_access = 4,
+    .flags = BP_REGION_UNLOCKED,
     .name = "pci-ecam",
     .register_stride = sizeof(struct bp_register),
     .read = ecam_read,

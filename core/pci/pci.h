@@ -5,13 +5,15 @@
  * Specification 5.0, 7.2.2).
  *
  * The machine maps three regions with a struct pci_host as `self`: pci_address_ops at port 0xCF8, 4
- * ports; pci_data_ops at 0xCFC, 4 ports; pci_ecam_ops of buses * 1 MiB. Functions are added and
- * removed between accesses: everything here is called inside the host bridge's lock domain.
+ * ports; pci_data_ops at 0xCFC, 4 ports; pci_ecam_ops of buses * 1 MiB. These are
+ * outside every lock domain: an access enters that of the function which it is for. So which
+ * function is where changes only while no vCPU runs.
  */
 #ifndef PCI_PCI_H
 #define PCI_PCI_H
 
 #include "base/error.h"
+#include "loop/domain.h"
 
 #include <backplane/host.h>
 
@@ -33,10 +35,25 @@
 #define PCI_CLASS 0x09u /* 3 bytes: interface, sub-class, class */
 #define PCI_HEADER_TYPE 0x0eu
 #define PCI_CAPABILITIES 0x34u /* of header types 0 and 1 */
+#define PCI_BAR 0x10u          /* the first of six, a dword each */
+#define PCI_SUBSYSTEM_VENDOR 0x2cu
+#define PCI_SUBSYSTEM 0x2eu
+#define PCI_INTERRUPT_LINE 0x3cu
+#define PCI_INTERRUPT_PIN 0x3du
+#define PCI_COMMAND_IO 0x0001u
+#define PCI_COMMAND_MEMORY 0x0002u
+#define PCI_COMMAND_MASTER 0x0004u
+#define PCI_COMMAND_PARITY 0x0040u
+#define PCI_COMMAND_SERR 0x0100u
+#define PCI_COMMAND_INTX_OFF 0x0400u
+#define PCI_STATUS_INTERRUPT 0x08u
 #define PCI_STATUS_CAPABILITIES 0x10u
 #define PCI_MULTI_FUNCTION 0x80u /* in PCI_HEADER_TYPE */
 #define PCI_FIRST_CAPABILITY 0x40u
 #define PCI_CAPABILITIES_END 0x100u
+#define PCI_CAPABILITY_MSI 0x05u
+#define PCI_CAPABILITY_EXPRESS 0x10u
+#define PCI_CAPABILITY_MSIX 0x11u
 
 /* A function: 4 KiB of registers, and what a write does to each bit. Bytes stand as the guest sees
  * them, little endian. */
@@ -51,11 +68,14 @@ struct pci_function {
     /* After a write to them. NULL: nobody needs to know. */
     void (*written)(struct pci_function *f, uint32_t offset, uint32_t width);
     void *owner;
+    struct domain *domain; /* entered for each access and its hooks; NULL: none, nothing changes */
+    uint32_t bytes;        /* of configuration space, 256 or 4096: what is beyond reads as ones */
     uint32_t next_capability; /* where the next one would stand; 0: PCI_FIRST_CAPABILITY */
     uint32_t last_capability; /* 0: none yet */
 };
 
 struct pci_host;
+struct bp_pci_function;
 
 /* A host bridge with `buses` buses (1..256); 00:00.0 is the bridge itself. -EINVAL, -ENOMEM. [main]
  */
@@ -67,16 +87,22 @@ void pci_host_reset(struct pci_host *host);
 uint32_t pci_host_buses(const struct pci_host *host);
 
 /* Puts `f`, which stays the caller's, at a place; function 0 of a device with several says so in
- * its header. -EBUSY if the place is taken, -EINVAL if there is none such, -ENOMEM. [main] [dom] */
+ * its header. -EBUSY if the place is taken, -EINVAL if there is none such, -ENOMEM. [main] */
 int pci_host_add(struct pci_host *host, uint32_t bus, uint32_t device, uint32_t function,
                  struct pci_function *f, struct error *e);
-/* Takes it out again; nothing if it is nowhere. [main] [dom] */
+/* Takes it out again; nothing if it is nowhere. [main] */
 void pci_host_remove(struct pci_host *host, struct pci_function *f);
-/* NULL if it is absent. [main] [dom] */
+/* NULL if it is absent. [any] */
 struct pci_function *pci_host_find(const struct pci_host *host, uint32_t bus, uint32_t device,
                                    uint32_t function);
 
-/* Clears `f` and sets its identity; `class_code` has 24 bits, class in the highest. */
+/* Where the list of devices' functions begins (function.h). */
+struct bp_pci_function **pci_host_functions(struct pci_host *host);
+/* The first of them, or NULL. */
+struct bp_pci_function *pci_functions(const struct pci_host *host);
+
+/* Clears `f` and sets its identity, with 4 KiB of configuration space; `class_code` has 24 bits,
+ * class in the highest. */
 void pci_function_init(struct pci_function *f, uint16_t vendor, uint16_t device,
                        uint32_t class_code, uint8_t revision);
 /* Appends a capability of `length` bytes (>= 2, with its two-byte header) to the list and gives its
@@ -85,7 +111,7 @@ void pci_function_init(struct pci_function *f, uint16_t vendor, uint16_t device,
 int pci_function_add_capability(struct pci_function *f, uint8_t id, uint32_t length);
 
 /* Configuration accesses: 1, 2 or 4 bytes that lie in one aligned dword. Absent functions read as
- * ones, writes to them are dropped. [dom] */
+ * ones, writes to them are dropped. Outside every domain. [vcpu] [main] */
 uint32_t pci_config_read(struct pci_host *host, uint32_t bus, uint32_t devfn, uint32_t offset,
                          uint32_t width);
 void pci_config_write(struct pci_host *host, uint32_t bus, uint32_t devfn, uint32_t offset,

@@ -31,6 +31,7 @@ static const struct {
     [BP_PROP_REF] = {"REF", sizeof(void *)},
     [BP_PROP_ADDRESS] = {"ADDRESS", sizeof(void *)},
     [BP_PROP_RANGE] = {"RANGE", sizeof(struct bp_range)},
+    [BP_PROP_PCI] = {"PCI", sizeof(uint32_t)},
 };
 #define TYPES ((uint32_t)(sizeof(types) / sizeof(types[0])))
 
@@ -213,6 +214,29 @@ static int copy_prop(struct copy *c, struct bp_prop *p, const struct model *mode
     return err;
 }
 
+/* The keys that the host gives to models that ask for them, behind what the plugin's struct has. */
+static int add_host_props(const struct copy *c, struct bp_prop *end, struct model *to)
+{
+    if (!(to->flags & BP_MODEL_THREAD))
+        return 0;
+    for (const struct bp_prop *p = to->props; p < end; p++)
+        if (strcmp(p->name, "thread") == 0)
+            return copy_fail(c, -EINVAL,
+                             "it has a key `thread`, which the host gives to models with "
+                             "BP_MODEL_THREAD; remove one of the two");
+    to->thread_at = to->config_size;
+    to->config_size += sizeof(uint64_t);
+    to->prop_count++;
+    *end = (struct bp_prop){.name = "thread",
+                            .help = "an event loop of its own for this device and its backends, "
+                                    "instead of the one that devices share",
+                            .initial = "no",
+                            .type = BP_PROP_BOOL,
+                            .offset = to->thread_at,
+                            .width = 1};
+    return 0;
+}
+
 /* Entry `index` of a table whose entries begin with their name. */
 static const char *entry_at(const void *table, uint32_t index, uint32_t stride, const void **entry)
 {
@@ -241,7 +265,7 @@ int copy_props(struct copy *c, const struct bp_prop *from, uint32_t stride, stru
         if (++n > DESCRIPTOR_PROPS_MAX)
             return copy_fail(c, -EINVAL, "it has more than %u properties; end the table with {0}",
                              DESCRIPTOR_PROPS_MAX);
-    props = arena_take(c->arena, (n + 1) * sizeof(*props));
+    props = arena_take(c->arena, (n + 2) * sizeof(*props)); /* one of the host's, and the end */
     if (!props)
         return copy_fail(c, -ENOMEM, "out of memory");
     to->props = props;
@@ -256,7 +280,7 @@ int copy_props(struct copy *c, const struct bp_prop *from, uint32_t stride, stru
             return err;
     }
     c->table = c->name = NULL;
-    return 0;
+    return add_host_props(c, &props[n], to);
 }
 
 static int copy_field(struct copy *c, struct bp_field *f, const struct model *model)

@@ -19,7 +19,7 @@ static const char *const type_names[] = {
     [BP_PROP_BOOL] = "yes/no", [BP_PROP_UINT] = "number", [BP_PROP_SIZE] = "size",
     [BP_PROP_STRING] = "text", [BP_PROP_PATH] = "path",   [BP_PROP_ENUM] = "choice",
     [BP_PROP_MAC] = "mac",     [BP_PROP_REF] = "section", [BP_PROP_ADDRESS] = "address",
-    [BP_PROP_RANGE] = "range",
+    [BP_PROP_RANGE] = "range", [BP_PROP_PCI] = "pci",
 };
 
 /* The same for programs: the ABI's names. */
@@ -27,7 +27,7 @@ static const char *const type_ids[] = {
     [BP_PROP_BOOL] = "bool",     [BP_PROP_UINT] = "uint", [BP_PROP_SIZE] = "size",
     [BP_PROP_STRING] = "string", [BP_PROP_PATH] = "path", [BP_PROP_ENUM] = "enum",
     [BP_PROP_MAC] = "mac",       [BP_PROP_REF] = "ref",   [BP_PROP_ADDRESS] = "address",
-    [BP_PROP_RANGE] = "range",
+    [BP_PROP_RANGE] = "range",   [BP_PROP_PCI] = "pci",
 };
 
 static const char *const claim_names[] = {
@@ -131,11 +131,12 @@ static void print_plugin(FILE *f, const struct plugin *p)
     for (uint32_t i = 0; i < p->model_count; i++) {
         const struct model *m = &p->models[i];
 
-        fprintf(f, "\nmodel %s (%s%s%s%s%s%s): %s\n", m->id, plugin_kind_name(m->kind),
+        fprintf(f, "\nmodel %s (%s%s%s%s%s%s%s): %s\n", m->id, plugin_kind_name(m->kind),
                 i ? "" : ", the default", m->flags & BP_MODEL_SHARED ? ", shared" : "",
                 m->flags & BP_MODEL_ONCE ? ", once in a machine" : "",
                 m->flags & BP_MODEL_SHARES_RAM ? ", shares guest RAM" : "",
-                m->flags & BP_MODEL_IRQCHIP ? ", has interrupt controllers" : "", m->summary);
+                m->flags & BP_MODEL_IRQCHIP ? ", has interrupt controllers" : "",
+                m->flags & BP_MODEL_THREAD ? ", may have a thread" : "", m->summary);
         for (uint32_t j = 0; j < m->prop_count; j++)
             print_prop(f, &m->props[j]);
     }
@@ -223,6 +224,7 @@ static void add_model(struct json *j, struct json_object *to, const struct model
     add_bool(j, o, "once", m->flags & BP_MODEL_ONCE);
     add_bool(j, o, "shares-ram", m->flags & BP_MODEL_SHARES_RAM);
     add_bool(j, o, "irqchip", m->flags & BP_MODEL_IRQCHIP);
+    add_bool(j, o, "thread", m->flags & BP_MODEL_THREAD);
     inner = add(j, o, "properties", json_object_new_array());
     for (uint32_t i = 0; i < m->prop_count; i++)
         add_prop(j, inner, &m->props[i]);

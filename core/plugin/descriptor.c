@@ -17,7 +17,8 @@
 #include <string.h>
 
 #define TABLE_MAX 4096u
-#define MODEL_FLAGS (BP_MODEL_SHARED | BP_MODEL_ONCE | BP_MODEL_SHARES_RAM | BP_MODEL_IRQCHIP)
+#define MODEL_FLAGS                                                                                \
+    (BP_MODEL_SHARED | BP_MODEL_ONCE | BP_MODEL_SHARES_RAM | BP_MODEL_IRQCHIP | BP_MODEL_THREAD)
 #define PLUGIN_MINIMUM (uint32_t)(offsetof(struct bp_plugin, models) + sizeof(void *))
 #define MODEL_MINIMUM (uint32_t)(offsetof(struct bp_model, cpu) + sizeof(void *))
 
@@ -213,6 +214,11 @@ static int copy_model(struct copy *c, const struct bp_model *from, const struct 
         return copy_fail(c, -EINVAL,
                          "its flags 0x%x are unknown; this host knows 0x%x: use BP_MODEL_*",
                          model.flags & ~MODEL_FLAGS, MODEL_FLAGS);
+    if (model.flags & BP_MODEL_THREAD && model.kind != BP_KIND_DEVICE)
+        return copy_fail(c, -EINVAL,
+                         "it has the flag THREAD, but is of kind %s; backends have the thread of "
+                         "the device that names them",
+                         plugin_kind_name(model.kind));
     if (model.config_size > DESCRIPTOR_CONFIG_MAX)
         return copy_fail(c, -EINVAL,
                          "its config_size is %u bytes; at most %u are given: set it to sizeof the "

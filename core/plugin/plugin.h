@@ -22,8 +22,10 @@ struct model {
     const struct plugin *plugin;
     const char *id, *summary;
     uint32_t kind, flags;
-    const struct bp_prop *props; /* stride sizeof(struct bp_prop); ends with name == NULL */
-    uint32_t prop_count, config_size;
+    const struct bp_prop *props;      /* stride sizeof(struct bp_prop); ends with name == NULL */
+    uint32_t prop_count, config_size; /* the host's keys included, which come last */
+    uint32_t thread_at; /* with BP_MODEL_THREAD: where the config has `thread`, a uint8_t */
+    uint32_t reserved;
     struct bp_instance_ops instance; /* every kind but CPU; no member NULL but `fields` */
     struct bp_cpu_ops cpu;           /* kind CPU; no member NULL */
 };

@@ -181,7 +181,11 @@ static int add_net(struct parse *p, uint32_t number)
 
     snprintf(nic, sizeof(nic), "nic%u", number);
     snprintf(net, sizeof(net), "nic%u-net", number);
-    ret = add_section(p, origin, net, of_host ? "net-host" : is_tap ? "net-tap" : "net-user", NULL);
+    ret = add_section(p, origin, net,
+                      of_host  ? "net-pcap"
+                      : is_tap ? "net-tap"
+                               : "net-user",
+                      of_host ? "live" : NULL);
     if (!ret && (of_host || is_tap))
         ret = add_key(p, origin, net, "ifname", where + (is_tap ? 4 : 0));
     if (!ret)
@@ -237,14 +241,42 @@ static int add_devices(struct parse *p)
     return ret;
 }
 
+/* The one --trace-file is that of the bus, if nothing else is traced. */
+static int settle_trace_file(struct parse *p)
+{
+    struct options *o = p->o;
+
+    if (!p->traces_bus || !p->trace_file)
+        return 0;
+    if (p->traces)
+        return parse_fail(p,
+                          "--trace-file: the bus and the other kinds do not go to one file; give "
+                          "that of the bus by --set machine.trace-file=FILE");
+    for (uint32_t i = 0; i < o->setting_count; i++) {
+        struct setting *s = &o->settings[i];
+
+        if (strcmp(s->origin, "--trace-file") != 0)
+            continue;
+        free(s->key);
+        s->key = strdup("machine.trace-file");
+        if (!s->key)
+            return -ENOMEM;
+    }
+    if (!strcmp(p->trace_option, "--trace-file"))
+        p->trace_option = NULL;
+    return 0;
+}
+
 /* Puts the devices' settings before those that were written, which override them. */
 int parse_finish(struct parse *p)
 {
     struct options *o = p->o;
     struct setting *written = o->settings, *all;
     uint32_t count = o->setting_count;
-    int ret;
+    int ret = settle_trace_file(p);
 
+    if (ret)
+        return ret;
     p->backend = chosen_backend(o);
     o->settings = NULL;
     o->setting_count = o->setting_capacity = 0;

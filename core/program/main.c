@@ -82,6 +82,12 @@ static int run_command(const struct options *o)
         return command_check(o);
     case OPTIONS_PLUGINS:
         return command_plugins(o);
+    case OPTIONS_IMG:
+        return command_img(o);
+    case OPTIONS_VALIDATE:
+        return command_validate(o);
+    case OPTIONS_NEW:
+        return command_new(o);
     case OPTIONS_VERSION:
         printf("backplane %s, plugin ABI %u.%u\n", bp_version(), BP_ABI_MAJOR, BP_ABI_MINOR);
         return STATUS_OK;

@@ -172,14 +172,42 @@ static int set_trace(struct parse *p, const char *key, const char *argument)
     return parse_add(p, p->option, key, "%s", argument);
 }
 
+/* The bus is the machine's to trace, all else the backend's. */
 static int take_trace(struct parse *p, const char *argument)
 {
-    p->traces = 1;
-    return set_trace(p, "cpu.trace", argument);
+    char *rest = strdup(argument), *out = rest;
+    int ret = rest ? 0 : -ENOMEM;
+
+    for (const char *at = argument; rest && *at;) {
+        size_t len = strcspn(at, ",");
+        size_t blanks = strspn(at, " ");
+
+        if (len - blanks == 3 && !strncmp(at + blanks, "bus", 3)) {
+            p->traces_bus = 1;
+        } else {
+            if (out != rest)
+                *out++ = ',';
+            memcpy(out, at, len);
+            out += len;
+        }
+        at += len + (at[len] == ',');
+    }
+    if (rest)
+        *out = '\0';
+    if (!ret && p->traces_bus)
+        ret = parse_add(p, p->option, "machine.trace", "bus");
+    if (!ret && (*rest || !p->traces_bus)) {
+        p->traces = 1;
+        ret = set_trace(p, "cpu.trace", rest);
+    }
+    free(rest);
+    return ret;
 }
 
+/* Whose it is, is known when all options are. */
 static int take_trace_file(struct parse *p, const char *argument)
 {
+    p->trace_file = argument;
     return set_trace(p, "cpu.trace-file", argument);
 }
 
@@ -238,6 +266,13 @@ static const struct option table[] = {
      NULL,
      "the kernel's command line; nothing is ever added to it"},
     {"--binary", {NULL}, "FILE", "boot.binary", NULL, NULL, "raw file instead of a kernel"},
+    {"--firmware",
+     {"--bios"},
+     "FILE",
+     "boot.firmware",
+     NULL,
+     NULL,
+     "ROM image instead of a kernel, entered at the reset vector"},
     {"--address",
      {NULL},
      "ADDRESS",
@@ -347,8 +382,11 @@ static const struct option table[] = {
      NULL,
      NULL,
      take_trace,
-     "trace, by commas: insn (every instruction), int (interrupts and exceptions), mmio, pio, msr; "
-     "with the backend interp, which is the default then"},
+     "trace, by commas: bus (every access to a device), with any backend; insn (every "
+     "instruction), "
+     "int (interrupts and exceptions), mmio, pio, msr, with the backend interp, which is the "
+     "default "
+     "then"},
     {"--trace-file",
      {NULL},
      "FILE",
@@ -371,6 +409,52 @@ static const struct option table[] = {
      NULL,
      take_trace_privilege,
      "trace only user (CPL 3) or kernel; all"},
+    HEADING("Plugins of your own"),
+    {"--seed",
+     {NULL},
+     "NUMBER",
+     NULL,
+     NULL,
+     parse_kit,
+     "validate: of all that is random; another each time"},
+    {"--check", {NULL}, "NAME", NULL, NULL, parse_kit, "validate: this check only"},
+    {"--model", {NULL}, "MODEL", NULL, NULL, parse_kit, "validate: this model of the plugin only"},
+    {"--fuzz",
+     {NULL},
+     "SECONDS",
+     NULL,
+     NULL,
+     parse_kit,
+     "validate: run inputs that reach new code for so long, after the checks"},
+    {"--input",
+     {NULL},
+     "FILE",
+     NULL,
+     NULL,
+     parse_kit,
+     "validate: run one input that --fuzz left, and nothing else"},
+    {"--time-limit",
+     {NULL},
+     "SECONDS",
+     NULL,
+     NULL,
+     parse_kit,
+     "validate: how long one call may take; 10"},
+    {"--tap",
+     {NULL},
+     NULL,
+     NULL,
+     NULL,
+     parse_kit,
+     "validate: answer in the Test Anything Protocol"},
+    {"--kind",
+     {NULL},
+     "KIND",
+     NULL,
+     NULL,
+     parse_kit,
+     "new: device, cpu, net, char, block or service; device"},
+    {"--language", {NULL}, "NAME", NULL, NULL, parse_kit, "new: c, c++ or rust; c"},
     HEADING("The program"),
     {"--set",
      {NULL},
@@ -393,7 +477,7 @@ static const struct option table[] = {
      NULL,
      take_print_config,
      "print the machine as a machine file, and do not run it"},
-    {"--json", {NULL}, NULL, NULL, NULL, take_json, "check, plugins: answer in JSON"},
+    {"--json", {NULL}, NULL, NULL, NULL, take_json, "check, plugins, validate: answer in JSON"},
     {"--help", {"-h"}, NULL, NULL, NULL, take_help, "print this"},
     {"--version", {"-V"}, NULL, NULL, NULL, take_version, "print the version"},
 };
@@ -435,7 +519,10 @@ void options_help(FILE *out)
     fputs(
         "Usage: backplane run [FILE] [OPTIONS]     run a machine, from a machine file or options\n"
         "       backplane check [FILE] [OPTIONS]   find its mistakes without running anything\n"
-        "       backplane plugins [show NAME]      what a machine file can name\n",
+        "       backplane plugins [show NAME]      what a machine file can name\n"
+        "       backplane img COMMAND ...          make, look at and resize disk images\n"
+        "       backplane validate FILE [OPTIONS]  does a plugin keep the rules?\n"
+        "       backplane new plugin NAME          a folder with the beginnings of a plugin\n",
         out);
     for (size_t i = 0; i < TABLE_SIZE; i++) {
         char text[80];
@@ -496,7 +583,9 @@ static int unknown(struct parse *p, const char *word, size_t len)
 static int apply(struct parse *p, const struct option *option, const char *argument)
 {
     p->option = option->name;
-    if (option->take != take_json && option->take != take_plugin_path && !p->machine_option)
+    if (option->take != take_json && option->take != take_plugin_path &&
+        option->take != parse_kit && !p->machine_option &&
+        !(option->take == take_set && p->o->command == OPTIONS_VALIDATE))
         p->machine_option = option->name;
     if (option->take)
         return option->take(p, argument);
@@ -559,7 +648,8 @@ static int ends_with(const char *text, const char *end)
 
 static int take_command(struct parse *p, const char *word)
 {
-    static const char *const names[] = {"run", "check", "plugins", "new", "help", "version", NULL};
+    static const char *const names[] = {"run",     "check", "plugins",  "new", "help",
+                                        "version", "img",   "validate", NULL};
     const char *near;
 
     for (uint32_t i = 0; names[i]; i++) {
@@ -588,6 +678,9 @@ static int check_arguments(struct parse *p)
 {
     struct options *o = p->o;
 
+    if (p->kit_option && !(p->kit_commands >> o->command & 1))
+        return parse_fail(p, "%s is for %s", p->kit_option,
+                          p->kit_commands >> OPTIONS_VALIDATE & 1 ? "validate" : "new");
     if (o->command == OPTIONS_RUN || o->command == OPTIONS_CHECK) {
         if (o->argument_count > 1)
             return parse_fail(
@@ -597,20 +690,21 @@ static int check_arguments(struct parse *p)
         if (o->file && !*o->file)
             return parse_fail(p, "the name of the machine file is empty");
         if (o->json && o->command == OPTIONS_RUN)
-            return parse_fail(p, "--json is for check and plugins");
+            return parse_fail(p, "--json is for check, plugins and validate");
         if (o->print_config && o->command == OPTIONS_CHECK)
             return parse_fail(
                 p, "--print-config is for run: it prints the machine instead of running it");
         return parse_finish(p);
     }
+    if (o->command == OPTIONS_IMG)
+        return 0;
     if (p->machine_option)
         return parse_fail(p, "%s is for run and check", p->machine_option);
     if (o->command == OPTIONS_PLUGINS && o->argument_count &&
         (o->argument_count != 2 || !is_argument(o, 0, "show")))
         return parse_fail(p, "expected backplane plugins, or backplane plugins show NAME");
-    if (o->command == OPTIONS_NEW)
-        return parse_fail(
-            p, "new: this version has no templates; begin with a copy of examples/scratch");
+    if (o->command == OPTIONS_NEW || o->command == OPTIONS_VALIDATE)
+        return parse_finish_kit(p);
     return 0;
 }
 
@@ -632,6 +726,9 @@ int options_parse(struct options *o, int argc, char **argv)
     /* `backplane --kernel ...` runs. */
     if (argv[1][0] != '-')
         ret = take_command(&p, argv[at++]);
+    /* Its options are another program's. */
+    for (; !ret && o->command == OPTIONS_IMG && at < argc; at++)
+        o->arguments[o->argument_count++] = argv[at];
     for (; !ret && at < argc; at++) {
         if (o->command == OPTIONS_HELP || o->command == OPTIONS_VERSION)
             return 0;

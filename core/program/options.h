@@ -19,6 +19,8 @@
 #define OPTIONS_NEW 3u     /* arguments: "plugin" NAME */
 #define OPTIONS_HELP 4u
 #define OPTIONS_VERSION 5u
+#define OPTIONS_IMG 6u      /* arguments: all that follows, for the program backplane-img */
+#define OPTIONS_VALIDATE 7u /* arguments: a plugin's file */
 
 /* One call of bp_machine_set(), or with `keep` of bp_machine_default(). */
 struct setting {
@@ -27,6 +29,16 @@ struct setting {
     const char *origin; /* "--memory": static; what messages name instead of a file */
     uint32_t keep;
     uint32_t reserved;
+};
+
+/* What `validate` and `new` are told; static or pointers into argv. */
+struct options_kit {
+    uint64_t seed;
+    const char *check, *model, *input; /* or NULL */
+    const char *kind, *language;       /* or NULL */
+    uint32_t fuzz_s, limit_s;          /* 0: not given */
+    uint8_t has_seed, tap;
+    uint8_t reserved[6];
 };
 
 struct options {
@@ -40,6 +52,7 @@ struct options {
     uint8_t print_config; /* run, check: print the machine and do not run it */
     uint8_t json;
     uint8_t reserved[6];
+    struct options_kit kit;
     char error[1024]; /* one sentence after a failure */
 };
 

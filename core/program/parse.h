@@ -23,7 +23,11 @@ struct parse {
     const char *backend;        /* that an option names, as the key cpu.plugin has it, or NULL */
     const char *machine_option; /* the first that says something of a machine, or NULL */
     const char *trace_option;   /* the first that says something of a trace, or NULL */
-    uint32_t traces;            /* what is to be traced is said */
+    uint32_t traces;            /* the CPU backend is told what to trace */
+    uint32_t traces_bus;        /* the bus is traced */
+    const char *trace_file;     /* of --trace-file, or NULL */
+    uint32_t kit_commands;      /* bits of OPTIONS_*: what `kit_option` is for */
+    const char *kit_option;     /* the last that is for `validate` or `new`, or NULL */
 };
 
 /* Notes the sentence, and returns -EINVAL. */
@@ -33,6 +37,10 @@ int parse_add(struct parse *p, const char *origin, const char *key, const char *
     __attribute__((format(printf, 4, 5)));
 /* Adds the devices' settings, when all options are known. -EINVAL, -ENOMEM. */
 int parse_finish(struct parse *p);
+/* Takes an option of `validate` or `new`, p->option. -EINVAL. */
+int parse_kit(struct parse *p, const char *argument);
+/* Checks what they are given beside options. -EINVAL. */
+int parse_finish_kit(struct parse *p);
 void parse_free_settings(struct setting *settings, uint32_t count);
 
 #endif

@@ -17,15 +17,24 @@
 #define STATUS_RESET 8  /* the guest asked for a reset, with on-reset = exit */
 #define STATUS_PANIC 10 /* the guest said that it panicked */
 #define STATUS_TRIPLE_FAULT 12
+#define STATUS_INVALID 14 /* `validate` found something */
 
 /* Where a program keeps its plugins, found from its own file so that a moved installation works:
  * writes the folder to `to`, of `size` bytes. NULL if there is none or it cannot be known: then the
  * library's configured folder holds. [any] */
 const char *program_installed_plugins(char *to, size_t size);
 
+/* Likewise the folder of the templates of `backplane new`. */
+const char *program_templates(char *to, size_t size);
+
 int command_run(const struct options *o);
 int command_check(const struct options *o);
 int command_plugins(const struct options *o);
+/* Becomes the program backplane-img, which stands beside this one. Returns only if there is none.
+ */
+int command_img(const struct options *o);
+int command_validate(const struct options *o);
+int command_new(const struct options *o);
 
 /* A machine with the file and the options' settings in it; NULL after an error, which was told,
  * with the exit status in *status. `message` may be NULL: standard error. */

@@ -62,10 +62,20 @@ static bool wait_parked(struct bp_vcpu *v)
     return true;
 }
 
+/* Of each thread its own. */
+static __thread struct bp_vcpu *current;
+
+struct bp_vcpu *vcpu_current(void)
+{
+    return current;
+}
+
 static void *run(void *argument)
 {
     struct bp_vcpu *v = argument;
     struct vcpus *g = v->group;
+
+    current = v;
 
     int err = g->ops->vcpu_create(g->vm, v->index, v, g->bus_ops, &v->self);
     pthread_mutex_lock(&g->lock);

@@ -58,6 +58,8 @@ void vcpus_park(struct vcpus *vcpus);
  * services */
 int vcpus_call(struct vcpus *vcpus, uint32_t index,
                int (*call)(struct bp_vcpu *vcpu, void *argument), void *argument);
+/* The vCPU whose thread this is; NULL on any other. [any] */
+struct bp_vcpu *vcpu_current(void);
 uint32_t vcpus_count(const struct vcpus *vcpus);
 
 #endif

@@ -34,6 +34,7 @@ struct vcpu {
     pthread_mutex_t lock; /* a leaf lock, for the sleep in HLT */
     pthread_cond_t woken;
     uint32_t sleeping; /* atomic */
+    uint32_t running;  /* inside vcpu_run(): registers are in the midst of an instruction */
     uint64_t posted;   /* the deadline that the timer thread has told; vm->timer_lock */
 };
 

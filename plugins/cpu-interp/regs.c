@@ -159,12 +159,17 @@ static int fpu_get(struct vcpu *v, void *regs)
 {
     struct bp_x86_fpu *to = regs;
     struct cpu *c = v->cpu;
+    uint64_t present = XCR0_X87 | XCR0_SSE;
 
     memset(to, 0, sizeof(*to));
     fpu_image_get(c, to->area);
-    bp_put_le64(to->area + XSAVE_LEGACY, XCR0_X87 | XCR0_SSE | XCR0_AVX);
-    for (uint32_t i = 0; i < 16; i++)
+    for (uint32_t i = 0; i < 16; i++) {
         memcpy(to->area + XSAVE_HEADER_END + (size_t)i * 16, &c->v[i].u8[16], 16);
+        if (c->v[i].u64[2] | c->v[i].u64[3])
+            present |=
+                XCR0_AVX; /* else it is in its initial state, which processors without AVX take */
+    }
+    bp_put_le64(to->area + XSAVE_LEGACY, present);
     to->length = XSAVE_HEADER_END + XSAVE_AVX_BYTES;
     return 0;
 }
@@ -226,7 +231,7 @@ static int msr_list_set(struct vcpu *v, const void *regs)
     if (from->count > BP_X86_MSRS_MAX)
         return bad(v, BP_X86_MSR, "it has more than 512 MSRs");
     for (uint32_t i = 0; i < from->count; i++) {
-        if (msr_set(v->cpu, from->msrs[i].index, from->msrs[i].value))
+        if (msr_restore(v->cpu, from->msrs[i].index, from->msrs[i].value))
             return bp_failf(v->vm->host, v->vm->node, -EINVAL, "%s: MSR 0x%x does not take 0x%llx",
                             BP_X86_MSR, from->msrs[i].index,
                             (unsigned long long)from->msrs[i].value);
@@ -372,6 +377,8 @@ int regs_get(void *self, const char *set, void *regs, uint32_t size)
     const struct cpu *c = v->cpu;
     int i;
 
+    if (v->running)
+        return -EBUSY;
     if (strcmp(set, BP_X86_LAPIC) == 0 && c->chip)
         return c->chip->state_get(c->chip_self, c->index, set, regs, size);
     i = find_set(v, set, size);

@@ -90,8 +90,12 @@ int vcpu_reset(void *self)
 int vcpu_run(void *self)
 {
     struct vcpu *v = self;
+    int stop;
 
-    return cpu_run(v->cpu);
+    v->running = 1;
+    stop = cpu_run(v->cpu);
+    v->running = 0;
+    return stop;
 }
 
 void vcpu_kick(void *self)

@@ -13,6 +13,7 @@
 #include <backplane/util/log.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define DEBUG_PORT_BUFFER 4096u
 
@@ -159,9 +160,13 @@ static void debug_port_destroy(void *self)
 
 static void debug_port_reset(void *self, uint32_t kind)
 {
+    struct debug_port *d = self;
+
     /* What the guest wrote before it was reset still goes out; nothing else is state. */
-    (void)self;
-    (void)kind;
+    if (kind != BP_RESET_COLD)
+        return;
+    bp_fifo_clear(&d->fifo);
+    memset(d->buffer, 0, sizeof(d->buffer));
 }
 
 static int debug_port_start(void *self)

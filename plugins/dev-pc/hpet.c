@@ -508,7 +508,7 @@ static void hpet_reset(void *self, uint32_t kind)
     struct hpet *h = self;
 
     (void)kind; /* nothing here is sticky */
-    h->conf = h->status = h->counter = h->seen = 0;
+    h->conf = h->status = h->counter = h->seen = h->base_ns = 0;
     for (uint32_t i = 0; i < TIMERS; i++) /* 2.3.9.1: comparators to all ones */
         h->timers[i] = (struct hpet_timer){.comparator = UINT64_MAX};
     update_lines(h, 0);

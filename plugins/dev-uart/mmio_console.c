@@ -212,6 +212,9 @@ static void console_reset(void *self, uint32_t kind)
 
     (void)kind;
     m->in_head = m->in_count = m->out_head = m->out_count = 0;
+    /* What was in there is nobody's business, a snapshot's least of all. */
+    memset(m->in, 0, sizeof(m->in));
+    memset(m->out, 0, sizeof(m->out));
     if (m->in_held) {
         m->in_held = 0;
         ops->resume(m->chr.self);

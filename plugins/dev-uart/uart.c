@@ -646,7 +646,9 @@ static void uart_reset(void *self, uint32_t kind)
     u->lsr_errors = u->thre_latch = u->break_waits = 0;
     u->tx_head = u->tx_count = 0;
     rx_clear(u);
-    u->rx[0] = 0;
+    memset(u->rx, 0, sizeof(u->rx));
+    memset(u->tx, 0, sizeof(u->tx));
+    u->rx_deadline_ns = 0;
     u->msr = modem_lines(u);
     u->rx_armed = 0;
     u->host->timer_set(u->node, TIMER_RX, UINT64_MAX);
@@ -692,11 +694,9 @@ static int uart_after_load(void *self)
                              "the snapshot's serial port is in a state that no 16550A can have; "
                              "the file is damaged");
     }
-    u->rx_armed = 0;
-    if (armed && u->rx_count && (u->fcr & FCR_ENABLE)) {
-        u->rx_armed = 1;
+    u->rx_armed = armed != 0;
+    if (armed)
         u->host->timer_set(u->node, TIMER_RX, u->rx_deadline_ns);
-    }
     if (u->tx_count)
         u->host->timer_set(u->node, TIMER_KICK, 0);
     update_break(u);

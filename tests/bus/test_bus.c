@@ -97,6 +97,40 @@ static struct bp_region *map(struct fixture *f, struct probe *p, uint32_t space,
     return r;
 }
 
+static void see(void *context, const struct bp_region *r, uint32_t space, uint64_t address,
+                uint32_t width, uint64_t value, bool write)
+{
+    note(context, "%s%u%c%u@%llx=%llx ", r ? "" : "nobody:", space, write ? 'w' : 'r', width,
+         (unsigned long long)address, (unsigned long long)value);
+}
+
+static void a_tracer_sees_each_access_once_and_changes_none(void **state)
+{
+    struct fixture *f = *state;
+    struct probe *p = &f->probe[0], *seen = &f->probe[1];
+    const struct bus_tracer tracer = {.access = see, .context = seen};
+    struct bp_slot slot;
+
+    bus_trace(f->bus, &tracer);
+    map(f, p, BP_SPACE_MMIO, 0xd0000000, 0x1000, 4, 4, BUS_LAYER_FIXED);
+    p->answer = 0x1122334455667788;
+    assert_int_equal(bus_read(&f->reader, BP_SPACE_MMIO, 0xd0000008, 4), 0x55667788);
+    bus_write(&f->reader, BP_SPACE_MMIO, 0xd0000010, 0xaabbccdd11223344, 8);
+    assert_int_equal(bus_read(&f->reader, BP_SPACE_PIO, 0x80, 1), 0xff);
+    bus_write(&f->reader, BP_SPACE_MMIO, 0xe0000000, 5, 1);
+    assert_string_equal(p->log, "r4@8 w4@10=11223344 w4@14=aabbccdd ");
+    assert_string_equal(seen->log, "0r4@d0000008=55667788 0w4@d0000010=11223344 "
+                                   "0w4@d0000014=aabbccdd nobody:1r1@80=ff nobody:0w1@e0000000=5 ");
+
+    /* What a backend resolves for itself is seen too. */
+    assert_int_equal(bus_resolve(&f->reader, 0xd0000000, &slot), 0);
+    assert_int_equal(bus_enter(&f->reader, &slot), 0);
+    slot.ops->write(slot.self, 4, 9, 4);
+    bus_leave(&f->reader, &slot);
+    assert_non_null(strstr(seen->log, "0w4@d0000004=9 "));
+    assert_non_null(strstr(p->log, "w4@4=9 "));
+}
+
 static void an_access_that_fits_arrives_as_it_is(void **state)
 {
     struct fixture *f = *state;
@@ -514,6 +548,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(a_tracer_sees_each_access_once_and_changes_none),
         TEST(an_access_that_fits_arrives_as_it_is),
         TEST(a_wide_access_is_split),
         TEST(a_narrow_access_is_widened),

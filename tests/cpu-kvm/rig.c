@@ -14,24 +14,26 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef RIG_PLUGIN
-#define RIG_PLUGIN "cpu-kvm.so" /* tests/hvf has another */
+#ifndef RIG_BACKEND
+#define RIG_BACKEND "cpu-kvm" /* tests/hvf has another */
 #endif
 #define LOG_LINES 8u
 #define LINE_BYTES 600u
+#define RIG_CONFIG_BYTES 256u
 
 /* The host is one for the program, as its functions are given a node that it makes of nothing. */
 struct bp_node {
     char failure[LINE_BYTES];
     char log[LOG_LINES][LINE_BYTES];
     unsigned logged;
-    uint32_t level; /* of the last line */
+    uint32_t level;      /* of the last line */
+    const char *backend; /* the plugin's name */
     pthread_mutex_t lock;
 };
 
 static struct bp_node *the_node(void)
 {
-    static struct bp_node node = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    static struct bp_node node = {.backend = RIG_BACKEND, .lock = PTHREAD_MUTEX_INITIALIZER};
 
     return &node;
 }
@@ -68,6 +70,19 @@ static uint64_t host_clock_ns(struct bp_node *node)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static uint64_t host_utc_ns(struct bp_node *node)
+{
+    return UINT64_C(1700000000000000000) + host_clock_ns(node);
+}
+
+/* No interrupt controllers, and nothing else that is optional. */
+static const void *host_extension(struct bp_node *node, const char *id)
+{
+    (void)node;
+    (void)id;
+    return NULL;
+}
+
 static void host_request(struct bp_node *node, uint32_t what, uint32_t code)
 {
     char line[64];
@@ -84,6 +99,8 @@ const struct bp_host *rig_host(void)
         .fail = host_fail,
         .request = host_request,
         .clock_ns = host_clock_ns,
+        .utc_ns = host_utc_ns,
+        .extension = host_extension,
     };
 
     return &host;
@@ -176,27 +193,52 @@ static const struct bp_bus bus = {
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-const struct bp_cpu_ops *rig_ops(void)
+void rig_backend(const char *plugin)
+{
+    the_node()->backend = plugin;
+}
+
+static const struct bp_model *find_model(void)
 {
     const char *folder = getenv("BACKPLANE_TEST_PLUGINS");
     char path[1024];
     void *library;
     const struct bp_plugin *plugin;
 
-    snprintf(path, sizeof(path), "%s/" RIG_PLUGIN, folder ? folder : PLUGIN_FOLDER);
+    snprintf(path, sizeof(path), "%s/%s.so", folder ? folder : PLUGIN_FOLDER, the_node()->backend);
     library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library)
         fail_msg("%s", dlerror());
     plugin = dlsym(library, "bp_plugin_v0");
     assert_non_null(plugin);
     assert_int_equal(plugin->models[0]->kind, BP_KIND_CPU);
-    return plugin->models[0]->cpu;
+    return plugin->models[0];
+}
+
+const struct bp_cpu_ops *rig_ops(void)
+{
+    return find_model()->cpu;
+}
+
+/* The keys' defaults, of the kinds that the backends have: what is not named here is 0 or NULL. */
+static void fill_config(uint8_t config[RIG_CONFIG_BYTES])
+{
+    const struct bp_model *model = find_model();
+    const char *device = "/dev/kvm";
+    const struct bp_range all = {.last = UINT64_MAX};
+
+    assert_in_range(model->config_size, 0, RIG_CONFIG_BYTES);
+    for (const struct bp_prop *prop = model->props; prop && prop->name; prop++)
+        if (prop->type == BP_PROP_RANGE)
+            memcpy(config + prop->offset, &all, sizeof(all));
+    if (!strcmp(the_node()->backend, "cpu-kvm"))
+        memcpy(config, &device, sizeof(device));
 }
 
 struct rig *rig_new(uint32_t vcpus)
 {
     struct rig *r = calloc(1, sizeof(*r));
-    const char *config[] = {"/dev/kvm"};
+    uint8_t config[RIG_CONFIG_BYTES] __attribute__((aligned(16))) = {0};
     struct bp_mem_slot slot = {.size = sizeof(slot), .length = RIG_RAM_BYTES};
     int err;
 
@@ -204,6 +246,7 @@ struct rig *rig_new(uint32_t vcpus)
     alarm(RIG_SECONDS);
     rig_forget();
     r->ops = rig_ops();
+    fill_config(config);
     err = r->ops->vm_create(rig_host(), rig_node(), config, vcpus, &r->vm);
     if (err == -ENODEV || err == -EACCES || err == -EBUSY || err == -ENOTSUP) {
         print_message("skipped: %s\n", rig_failure());

@@ -50,6 +50,8 @@ struct rig {
     uint32_t done;                                            /* bit a vCPU */
 };
 
+/* The backend of the rigs that are made from now on: "cpu-kvm", as at the start, or another. */
+void rig_backend(const char *plugin);
 /* The plugin's operations. */
 const struct bp_cpu_ops *rig_ops(void);
 /* The host that rigs use, for calls without one, and its node. */

@@ -54,6 +54,10 @@ uint64_t fake_now_ns(struct fake_host *h);
 /* Polls the watched fds for up to `timeout_ms` and calls what is ready; the number of callbacks. */
 unsigned fake_poll(struct fake_host *h, int timeout_ms);
 
+/* Whether hosts made from now on offer "bp.doorbell/1": guest writes to where the instance rings an
+ * fd write that, and reach no callback. They do not at first. */
+void fake_offer_doorbells(bool offer);
+
 /* The last request, 0 if none; `code` may be NULL. Cleared by the call. */
 uint32_t fake_request(struct fake_host *h, uint32_t *code);
 /* The last log line, "" if none; and how many there were. */

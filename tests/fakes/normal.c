@@ -262,13 +262,14 @@ static void check_prop(const struct bp_model *m, const struct bp_prop *p)
                                       [BP_PROP_MAC] = 6,
                                       [BP_PROP_REF] = sizeof(void *),
                                       [BP_PROP_ADDRESS] = sizeof(void *),
-                                      [BP_PROP_RANGE] = sizeof(struct bp_range)};
+                                      [BP_PROP_RANGE] = sizeof(struct bp_range),
+                                      [BP_PROP_PCI] = sizeof(uint32_t)};
     uint32_t width = p->width;
     int good;
 
     if (!is_key(p->name) || !p->help || !*p->help)
         fake_fail("model %s: key %s has a bad name or no help", m->id, p->name);
-    if (p->type < BP_PROP_BOOL || p->type > BP_PROP_RANGE)
+    if (p->type < BP_PROP_BOOL || p->type > BP_PROP_PCI)
         fake_fail("model %s: key %s has no type", m->id, p->name);
     if (p->flags & BP_PROP_LIST)
         good = width == sizeof(struct bp_list);

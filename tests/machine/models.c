@@ -135,6 +135,7 @@ static const struct bp_prop tap_props[] = {
 static const struct bp_prop e1000_props[] = {
     {.name = "net", .needs = BP_NET_ID, .type = BP_PROP_REF, BP_PROP_AT(struct e1000_config, net)},
     {.name = "mac", .type = BP_PROP_MAC, BP_PROP_AT(struct e1000_config, mac)},
+    {.name = "pci", .type = BP_PROP_PCI, BP_PROP_AT(struct e1000_config, pci)},
     {0},
 };
 
@@ -183,6 +184,8 @@ const struct bp_prop models_all_props[] = {
     KEY("range", BP_PROP_RANGE, range, .initial = "0-0xff"),
     KEY("addresses", BP_PROP_ADDRESS, addresses, LIST),
     KEY("ranges", BP_PROP_RANGE, ranges, LIST),
+    KEY("pci", BP_PROP_PCI, pci),
+    KEY("pcis", BP_PROP_PCI, pcis, LIST),
     {0},
 };
 

@@ -7,7 +7,7 @@
  *     dev-chip   chip: BP_MODEL_IRQCHIP
  *     chr-host   stdio: BP_MODEL_ONCE, file (path: CREATES)
  *     net-tap    tap (ifname: REQUIRED, net: the next link)     net-hub  hub: BP_MODEL_SHARED
- *     dev-e1000  e1000 (net, mac)     dev-all  one key of each type, plain and as a list
+ *     dev-e1000  e1000 (net, mac, pci)     dev-all  one key of each type, plain and as a list
  *     cpu-kvm    kvm (nested): BP_MODEL_IRQCHIP     cpu-bare  bare, without interrupt controllers
  *     cpu-interp interp (trace)
  */
@@ -37,6 +37,7 @@ struct tap_config {
 };
 
 struct e1000_config {
+    uint32_t pci;
     struct bp_node *net;
     uint8_t mac[6];
 };
@@ -59,10 +60,12 @@ struct all_config {
     uint64_t size;
     const char *string, *path, *creates, *address;
     struct bp_range range;
+    uint32_t pci;
     uint32_t choice;
     uint8_t mac[6];
     struct bp_node *any;
-    struct bp_list bools, uints, sizes, strings, paths, choices, macs, refs, addresses, ranges;
+    struct bp_list bools, uints, sizes, strings, paths, choices, macs, refs, addresses, ranges,
+        pcis;
 };
 
 extern const struct plan_source models_source;

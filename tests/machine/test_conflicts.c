@@ -102,6 +102,24 @@ static void controllers_registers_are_claimed_by_whoever_has_them(void **state)
         "[a] port = 0x40 (ports 0x40-0x47, m.ini:7)");
 }
 
+static void device_cannot_stand_over_the_rom(void **state)
+{
+    char rom[4097];
+
+    memset(rom, 'x', 4096);
+    rom[4096] = 0;
+    planned_file("rom", rom);
+    planned_refuses(*state,
+                    "[machine]\nboard = none\n[boot]\nfirmware = rom\n[a]\nplugin = dev-uart\n"
+                    "model = mmio-console\nbase = 0xfffff000\n[b]\nplugin = dev-uart\nmodel = "
+                    "mmio-console\nbase = 0xff000\n",
+                    "m.ini:12: [b] base = 0xff000 (0xff000-0xfffff) overlaps the ROM's end "
+                    "(0xff000-0xfffff), which [boot] firmware brings\n"
+                    "m.ini:8: [a] base = 0xfffff000 (0xfffff000-0xffffffff) overlaps the ROM "
+                    "(0xfffff000-0xffffffff), which [boot] firmware brings");
+    unlink("rom");
+}
+
 static void board_none_leaves_pci_to_others(void **state)
 {
     planned_accepts(*state, BARE "[a]\nplugin = dev-uart\nport = 0xcf8\n[b]\nplugin = dev-uart\n"
@@ -189,6 +207,26 @@ static void reserved_pages_are_whole_merged_and_clipped(void **state)
     assert_int_equal(p->plan.reserved[2].length, 0x1000);
 }
 
+#define NIC(name, pci) "[" name "]\nplugin = dev-e1000\npci = " pci "\n"
+
+static void pci_function_that_two_instances_want_is_told(void **state)
+{
+    static const char board[] = "[boot]\nkernel = image\n";
+    char text[400];
+
+    snprintf(text, sizeof(text), "%s%s", board,
+             NIC("a", "3") NIC("b", "3.1") "[c]\nplugin = dev-e1000\n[d]\nplugin = dev-e1000\n");
+    planned_accepts(*state, text);
+    snprintf(text, sizeof(text), "%s%s", board, NIC("a", "1f.2") NIC("b", "3") NIC("c", "1F.2"));
+    planned_refuses(*state, text,
+                    "m.ini:11: [c] pci = 1F.2 (PCI function 1f.2) is taken by [a] pci = 1f.2 (PCI "
+                    "function 1f.2, m.ini:5)");
+    snprintf(text, sizeof(text), "%s%s", board, NIC("a", "0.1"));
+    planned_refuses(*state, text,
+                    "m.ini:5: [a] pci = 0.1 (PCI function 0.1) is taken by the PCI host bridge "
+                    "(PCI device 0), which every pc board has");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +238,7 @@ int main(void)
         PLANNED_TEST(sharer_meets_an_exclusive_claim_wherever_it_stands),
         PLANNED_TEST(what_the_core_occupies_cannot_be_claimed),
         PLANNED_TEST(controllers_registers_are_claimed_by_whoever_has_them),
+        PLANNED_TEST(device_cannot_stand_over_the_rom),
         PLANNED_TEST(board_none_leaves_pci_to_others),
         PLANNED_TEST(small_claim_behind_a_large_one_is_found),
         PLANNED_TEST(one_section_can_be_in_its_own_way),
@@ -208,6 +247,7 @@ int main(void)
         PLANNED_TEST(claim_above_ram_is_no_conflict),
         PLANNED_TEST(console_reserves_its_page_in_ram),
         PLANNED_TEST(reserved_pages_are_whole_merged_and_clipped),
+        PLANNED_TEST(pci_function_that_two_instances_want_is_told),
     };
 
     return cmocka_run_group_tests_name("conflicts", tests, NULL, NULL);

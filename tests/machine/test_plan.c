@@ -119,11 +119,11 @@ static void kernel_with_protocol_raw_is_a_binary(void **state)
 static void bad_94_nothing_to_boot(void **state)
 {
     planned_refuses(*state, "[machine]\nboard = none\n",
-                    "m.ini: nothing to boot: [boot] has neither kernel nor binary");
+                    "m.ini: nothing to boot: [boot] has none of kernel, binary and firmware");
     planned_refuses(*state, "[machine]\nboard = none\n[boot]\ninitrd = image\n",
-                    "m.ini:3: nothing to boot: [boot] has neither kernel nor binary\n"
+                    "m.ini:3: nothing to boot: [boot] has none of kernel, binary and firmware\n"
                     "m.ini:4: [boot] initrd = image: there is no kernel that could take it");
-    planned_refuses(*state, "", "nothing to boot: [boot] has neither kernel nor binary");
+    planned_refuses(*state, "", "nothing to boot: [boot] has none of kernel, binary and firmware");
 }
 
 static void bad_94_kernel_and_binary(void **state)
@@ -132,6 +132,89 @@ static void bad_94_kernel_and_binary(void **state)
         *state, "[boot]\nkernel = image\nbinary = image\n",
         "m.ini:3: [boot] binary = image: kernel is given too: only one of the two can be "
         "booted");
+}
+
+/* A file of `bytes` bytes, sparse. */
+static void file_of(const char *name, long bytes)
+{
+    planned_file(name, "");
+    assert_int_equal(truncate(name, bytes), 0);
+}
+
+static void firmware_takes_the_end_of_4_gib_and_of_1_mib(void **state)
+{
+    struct planned *p = *state;
+
+    file_of("rom", 0x40000);
+    planned_accepts(p, "[boot]\nfirmware = rom\n");
+    assert_string_equal(p->plan.boot_request.firmware, "/proc/self/cwd/rom");
+    assert_int_equal(p->plan.boot.firmware_bytes, 0x40000);
+    assert_int_equal(p->plan.reserved_count, 1);
+    assert_int_equal(p->plan.reserved[0].gpa, 0xe0000);
+    assert_int_equal(p->plan.reserved[0].length, 0x20000);
+    file_of("rom", 0x1000);
+    planned_accepts(p, "[boot]\nfirmware = rom\n");
+    assert_int_equal(p->plan.reserved[0].gpa, 0xff000);
+    assert_int_equal(p->plan.reserved[0].length, 0x1000);
+    assert_int_equal(unlink("rom"), 0);
+}
+
+static void bad_94_firmware_of_a_wrong_size(void **state)
+{
+    static const struct {
+        long bytes;
+        const char *sentence;
+    } cases[] = {
+        {0, "is empty (0 bytes)"},
+        {1, "has 1 bytes, which no firmware image has: expected a multiple of 4096, and at most "
+            "16777216"},
+        {4097, "has 4097 bytes, which no firmware image has: expected a multiple of 4096, and at "
+               "most 16777216"},
+        {0x1001000, "has 16781312 bytes, which no firmware image has: expected a multiple of 4096, "
+                    "and at most 16777216"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char sentence[300];
+
+        file_of("rom", cases[i].bytes);
+        snprintf(sentence, sizeof(sentence),
+                 "m.ini:2: [boot] firmware = rom: /proc/self/cwd/rom: %s", cases[i].sentence);
+        planned_refuses(*state, "[boot]\nfirmware = rom\n", sentence);
+    }
+    file_of("rom", 0x1000000);
+    planned_accepts(*state, "[boot]\nfirmware = rom\n");
+    assert_int_equal(unlink("rom"), 0);
+}
+
+static void bad_94_firmware_that_is_no_file(void **state)
+{
+    assert_int_equal(mkfifo("fifo", 0600), 0);
+    planned_refuses(*state, "[boot]\nfirmware = fifo\n",
+                    "m.ini:2: [boot] firmware = fifo: /proc/self/cwd/fifo: is a FIFO, expected a "
+                    "regular file");
+    planned_refuses(*state, "[boot]\nfirmware = .\n",
+                    "m.ini:2: [boot] firmware = .: /proc/self/cwd/. is a folder, expected a file");
+    planned_refuses(*state, "[boot]\nfirmware = absent\n",
+                    "m.ini:2: [boot] firmware = absent: there is no file /proc/self/cwd/absent");
+    assert_int_equal(unlink("fifo"), 0);
+}
+
+static void bad_94_firmware_beside_what_it_is_instead_of(void **state)
+{
+    file_of("rom", 0x1000);
+    planned_refuses(*state, "[boot]\nkernel = image\nfirmware = rom\n",
+                    "m.ini:3: [boot] firmware = rom: kernel is given too: only one of the two can "
+                    "be booted");
+    planned_refuses(*state, "[boot]\nfirmware = rom\nbinary = image\n",
+                    "m.ini:2: [boot] firmware = rom: binary is given too: only one of the two can "
+                    "be booted");
+    planned_refuses(*state, "[boot]\nfirmware = rom\ncmdline = quiet\nmode = 16\n",
+                    "m.ini:3: [boot] cmdline = quiet: it has no meaning for firmware, which is "
+                    "entered at the reset vector\n"
+                    "m.ini:4: [boot] mode = 16: it has no meaning for firmware, which is entered "
+                    "at the reset vector");
+    assert_int_equal(unlink("rom"), 0);
 }
 
 static void bad_94_boot_keys_that_do_not_fit(void **state)
@@ -322,11 +405,11 @@ static void options_are_named_instead_of_a_line(void **state)
     assert_int_equal(config_set(&p->config, "machine.board", "none", "--set", "/", 0, &e), 0);
     assert_int_equal(
         config_set(&p->config, "boot.binary", "proc/self/cwd/image", "--binary", "/", 0, &e), 0);
-    assert_int_equal(config_set(&p->config, "disk0.plugin", "dev-virtio", "--disk", "/", 0, &e), 0);
+    assert_int_equal(config_set(&p->config, "disk0.plugin", "net-socket", "--disk", "/", 0, &e), 0);
     assert_int_equal(config_set(&p->config, "machine.cpus", "0", "--cpus", "/", 0, &e), 0);
     assert_int_equal(plan_make_from(&p->plan, &p->config, p->source, &p->told.report), -EINVAL);
     told_is(&p->told, "--cpus: [machine] cpus = 0: the number is out of range, expected 1 to 255\n"
-                      "--disk: [disk0] plugin = dev-virtio: this version does not have this plugin "
+                      "--disk: [disk0] plugin = net-socket: this version does not have this plugin "
                       "yet");
 }
 
@@ -652,6 +735,10 @@ int main(void)
         PLANNED_TEST(kernel_with_protocol_raw_is_a_binary),
         PLANNED_TEST(bad_94_nothing_to_boot),
         PLANNED_TEST(bad_94_kernel_and_binary),
+        PLANNED_TEST(firmware_takes_the_end_of_4_gib_and_of_1_mib),
+        PLANNED_TEST(bad_94_firmware_of_a_wrong_size),
+        PLANNED_TEST(bad_94_firmware_that_is_no_file),
+        PLANNED_TEST(bad_94_firmware_beside_what_it_is_instead_of),
         PLANNED_TEST(bad_94_boot_keys_that_do_not_fit),
         PLANNED_TEST(bad_94_boot_files_are_absent),
         PLANNED_TEST(bad_94_boot_files_that_the_loader_refuses),

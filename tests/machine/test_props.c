@@ -364,6 +364,42 @@ static void bad_94_ranges(void **state)
             "m.ini:2: [dev] range = 2-1: the range is empty: its first number is above its last");
 }
 
+static void pci_functions_are_device_and_function_in_hex(void **state)
+{
+    struct fixture *f = *state;
+    const uint32_t *pcis;
+
+    accepts(f, "");
+    assert_int_equal(f->all.pci, UINT32_MAX);
+    assert_int_equal(f->all.pcis.count, 0);
+    accepts(f, "pci = 1F.2\npcis = 0, 4, 04.0, 1f.7\n");
+    assert_int_equal(f->all.pci, 0x1f << 3 | 2);
+    assert_int_equal(f->all.pcis.count, 4);
+    pcis = f->all.pcis.items;
+    assert_int_equal(pcis[0], 0);
+    assert_int_equal(pcis[1], 4 << 3);
+    assert_int_equal(pcis[2], 4 << 3);
+    assert_int_equal(pcis[3], 0xff);
+}
+
+static void bad_94_pci_functions(void **state)
+{
+    static const char *const cases[] = {"",    "20",   "004",  "0x4", "4.8",  "4.",   ".1",
+                                        "4.a", "4.00", "4 .1", "-1",  "4.1x", "0:4.1"};
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char line[64], sentence[300];
+
+        snprintf(line, sizeof(line), "pci = %s\n", cases[i]);
+        snprintf(sentence, sizeof(sentence),
+                 "m.ini:2: [dev] pci = %s: expected a PCI device from 0 to 1f, hexadecimal, and if "
+                 "it is not its function 0 a dot and 0 to 7 after it, as in 1f.2",
+                 cases[i]);
+        ((struct fixture *)*state)->told.count = 0;
+        refuses(*state, line, sentence);
+    }
+}
+
 static void bad_94_bool_is_no_word(void **state)
 {
     refuses(*state, "yes = maybe\nbools = yes, 2\n",
@@ -514,7 +550,7 @@ static void bad_94_unknown_key(void **state)
             "m.ini:4: [dev] zebra: dev-all knows no such key; it knows yes, u8, u16, u32, u64, "
             "bounded, "
             "size, string, path, creates, choice, mac, any, bools, uints, sizes, strings, paths, "
-            "choices, macs, refs, address, range, addresses, ranges, plugin");
+            "choices, macs, refs, address, range, addresses, ranges, pci, pcis, plugin");
 }
 
 static void long_values_are_cut_in_messages(void **state)
@@ -637,6 +673,8 @@ int main(void)
         TEST(bad_94_addresses),
         TEST(ranges_are_two_numbers_that_both_belong_to_it),
         TEST(bad_94_ranges),
+        TEST(pci_functions_are_device_and_function_in_hex),
+        TEST(bad_94_pci_functions),
         TEST(bad_94_bool_is_no_word),
         TEST(paths_are_relative_to_the_file),
         TEST(bad_94_paths_that_cannot_be_read),

@@ -119,6 +119,34 @@ static void finds_the_address_of_a_pointer(void **state)
     ram_destroy(&ram);
 }
 
+static void discarded(bool shared)
+{
+    const uint64_t page = RAM_PAGE;
+    struct ram ram;
+    struct error e;
+
+    assert_int_equal(ram_create(&ram, MIB, shared, NULL, 0, &e), 0);
+    memset(ram.base, 0xaa, 8 * page);
+    assert_int_equal(ram_discard(&ram, page, 2 * page), 0);
+    for (uint64_t i = 0; i < 8 * page; i++)
+        assert_int_equal(ram.base[i], i / page == 1 || i / page == 2 ? 0 : 0xaa);
+    assert_int_equal(ram.dirty[0], 6);
+    ram.base[page] = 1; /* and can be used again */
+    assert_int_equal(ram_discard(&ram, 1, page), -EINVAL);
+    assert_int_equal(ram_discard(&ram, 0, 1), -EINVAL);
+    assert_int_equal(ram_discard(&ram, MIB - page, 2 * page), -EFAULT);
+    assert_int_equal(ram_discard(&ram, UINT64_MAX - page + 1, page), -EFAULT);
+    assert_int_equal(ram.base[7 * page], 0xaa);
+    ram_destroy(&ram);
+}
+
+static void discarded_pages_read_as_zeroes(void **state)
+{
+    (void)state;
+    discarded(false);
+    discarded(true);
+}
+
 static void odd_sizes_are_refused(void **state)
 {
     struct ram ram;
@@ -140,6 +168,7 @@ int main(void)
         cmocka_unit_test(writes_mark_their_pages_dirty),
         cmocka_unit_test(a_shared_machine_has_an_fd),
         cmocka_unit_test(finds_the_address_of_a_pointer),
+        cmocka_unit_test(discarded_pages_read_as_zeroes),
         cmocka_unit_test(odd_sizes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

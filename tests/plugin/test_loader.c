@@ -67,7 +67,9 @@ REFUSES(bad_98_empty_model_id_is_refused, "id-empty", EINVAL, ": its model id ''
 REFUSES(bad_98_duplicate_model_id_is_refused, "id-twice", EINVAL, ": model 'model': this id is there twice; rename one")
 REFUSES(bad_98_null_summary_is_refused, "summary-null", EINVAL, ": model 'model': its summary is NULL; expected a string")
 REFUSES(bad_98_unknown_kind_is_refused, "kind-unknown", EINVAL, ": model 'model': its kind 7 is unknown; this host knows 1 to 6: use BP_KIND_*, or a newer Backplane")
-REFUSES(bad_98_unknown_model_flags_are_refused, "model-flags", EINVAL, ": model 'model': its flags 0x10 are unknown; this host knows 0xf: use BP_MODEL_*")
+REFUSES(bad_98_thread_of_a_backend_is_refused, "thread-backend", EINVAL, ": model 'model': it has the flag THREAD, but is of kind char; backends have the thread of the device that names them")
+REFUSES(bad_98_key_thread_beside_the_hosts_is_refused, "thread-key", EINVAL, ": model 'model': it has a key `thread`, which the host gives to models with BP_MODEL_THREAD; remove one of the two")
+REFUSES(bad_98_unknown_model_flags_are_refused, "model-flags", EINVAL, ": model 'model': its flags 0x20 are unknown; this host knows 0x1f: use BP_MODEL_*")
 REFUSES(bad_98_absurd_config_size_is_refused, "config-huge", EINVAL, ": model 'model': its config_size is 2147483647 bytes; at most 1048576 are given: set it to sizeof the config struct")
 REFUSES(bad_98_null_property_table_is_refused, "props-null", EINVAL, ": model 'model': its property table is NULL; a model without keys has one with only the end, {0}")
 REFUSES(bad_98_property_stride_below_minor_0_is_refused, "prop-stride", EINVAL, ": model 'model': the stride of its property table is 80 bytes; expected a multiple of 8 from 88 to 4096: set it to sizeof an entry")
@@ -81,7 +83,7 @@ REFUSES(bad_98_null_create_is_refused, "create-null", EINVAL, ": model 'model': 
 REFUSES(bad_98_malformed_key_is_refused, "key-odd", EINVAL, ": model 'model': a property: its name 'Bad Key' is malformed; expected 1 to 64 of a-z, 0-9 and '-'")
 REFUSES(bad_98_key_of_the_machine_file_itself_is_refused, "key-own", EINVAL, ": model 'model': property 'model': this key is the machine file's own; choose another name")
 REFUSES(bad_98_duplicate_key_is_refused, "key-twice", EINVAL, ": model 'model': property 'key': it is there twice; remove one")
-REFUSES(bad_98_unknown_property_type_is_refused, "type-unknown", EINVAL, ": model 'model': property 'key': its type 11 is unknown; this host knows 1 to 10: use BP_PROP_*, or a newer Backplane")
+REFUSES(bad_98_unknown_property_type_is_refused, "type-unknown", EINVAL, ": model 'model': property 'key': its type 12 is unknown; this host knows 1 to 11: use BP_PROP_*, or a newer Backplane")
 REFUSES(bad_98_null_help_is_refused, "help-null", EINVAL, ": model 'model': property 'key': its help is NULL; expected a string")
 REFUSES(bad_98_needs_of_a_number_is_refused, "needs-number", EINVAL, ": model 'model': property 'key': it has `needs`, but is UINT; only REF may")
 REFUSES(bad_98_malformed_interface_id_is_refused, "needs-odd", EINVAL, ": model 'model': property 'key': its needs 'chardev' is no interface id such as bp.char/1")
@@ -352,6 +354,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(bad_98_null_summary_is_refused),
         cmocka_unit_test(bad_98_unknown_kind_is_refused),
         cmocka_unit_test(bad_98_unknown_model_flags_are_refused),
+        cmocka_unit_test(bad_98_thread_of_a_backend_is_refused),
+        cmocka_unit_test(bad_98_key_thread_beside_the_hosts_is_refused),
         cmocka_unit_test(bad_98_absurd_config_size_is_refused),
         cmocka_unit_test(bad_98_null_property_table_is_refused),
         cmocka_unit_test(bad_98_property_stride_below_minor_0_is_refused),

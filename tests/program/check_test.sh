@@ -80,6 +80,8 @@ refuses "--kernel: error: [boot] kernel = empty: $dir/empty: is empty (0 bytes)"
 refuses "--kernel: error: [boot] kernel = fifo: $dir/fifo: is a FIFO, expected a regular file" --no-serial --kernel fifo
 refuses "--initrd: error: [boot] initrd = empty: $dir/empty: is empty (0 bytes)" \
     --no-serial --kernel binary --initrd empty
+refuses "--firmware: error: [boot] firmware = binary: $dir/binary: has 1 bytes, which no firmware image has: expected a \
+multiple of 4096, and at most 16777216" --no-serial --bios binary
 refuses "--binary: error: [boot] binary = .: $dir/. is a folder, expected a file" --no-serial --binary .
 refuses '--serial: error: [terminal] listen = tcp:1: expected :port at the end, a number up to 65535' \
     --binary binary --serial tcp:1

@@ -109,6 +109,7 @@ static void boot_options_set_boot_keys(void **state)
     sets("run f --kernel k --initrd i --cmdline a~b=c",
          "--kernel: boot.kernel = k\n--initrd: boot.initrd = i\n--cmdline: boot.cmdline = a b=c\n");
     sets("run f --append console=ttyS0", "--cmdline: boot.cmdline = console=ttyS0\n");
+    sets("run f --bios r", "--firmware: boot.firmware = r\n");
     sets("run f --binary b --address 0x1000 --entry 0x1004 --mode 64",
          "--binary: boot.binary = b\n--address: boot.address = 0x1000\n"
          "--entry: boot.entry = 0x1004\n--mode: boot.mode = 64\n");
@@ -217,13 +218,15 @@ static void each_network_is_an_adapter_and_a_backend(void **state)
          "--net: nic0.plugin = dev-e1000\n--net: nic0.net = nic0-net\n"
          "--net: nic1-net.plugin = net-tap\n--net: nic1-net.ifname = tap0\n"
          "--net: nic1.plugin = dev-e1000\n--net: nic1.net = nic1-net\n"
-         "--network: nic2-net.plugin = net-host\n--network: nic2-net.ifname = eth0\n"
+         "--network: nic2-net.plugin = net-pcap\n--network: nic2-net.model = live\n"
+         "--network: nic2-net.ifname = eth0\n"
          "--network: nic2.plugin = dev-e1000\n--network: nic2.net = nic2-net\n");
     sets("run f --nic virtio --net user",
          "--net: nic0-net.plugin = net-user\n"
          "--net: nic0.plugin = dev-virtio\n--net: nic0.model = net\n--net: nic0.net = nic0-net\n");
     sets("run f --network user",
-         "--network: nic0-net.plugin = net-host\n--network: nic0-net.ifname = user\n"
+         "--network: nic0-net.plugin = net-pcap\n--network: nic0-net.model = live\n"
+         "--network: nic0-net.ifname = user\n"
          "--network: nic0.plugin = dev-e1000\n--network: nic0.net = nic0-net\n");
 }
 
@@ -355,6 +358,17 @@ static void traces_are_keys_of_the_backend(void **state)
          "--set: cpu.plugin = cpu-interp\n--trace-file: cpu.trace-file = t\n");
 }
 
+static void the_bus_is_the_machines_to_trace(void **state)
+{
+    (void)state;
+    sets("run f --trace bus --trace-file t --backend kvm",
+         "--trace: machine.trace = bus\n--trace-file: machine.trace-file = t\n"
+         "--backend: cpu.plugin = cpu-kvm\n");
+    sets("run f --trace insn,bus,msr --backend interp",
+         "--trace: machine.trace = bus\n--trace: cpu.trace = insn,msr\n"
+         "--backend: cpu.plugin = cpu-interp\n");
+}
+
 static void trace_alone_brings_its_backend_which_overrides_nothing(void **state)
 {
     char line[] = "run f --trace insn";
@@ -376,6 +390,10 @@ static void bad_traces(void **state)
     (void)state;
     refuses("run --trace", "--trace needs an argument: --trace LIST");
     refuses("run --trace-file t", "--trace-file: there is no --trace for it");
+    refuses(
+        "run f --trace insn,bus --trace-file t",
+        "--trace-file: the bus and the other kinds do not go to one file; give that of the bus by "
+        "--set machine.trace-file=FILE");
     refuses("run --trace insn --backend kvm",
             "--trace: the backend cpu-kvm cannot trace; --backend interp can");
     refuses("run m.ini --trace-file t --set cpu.plugin=auto",
@@ -418,15 +436,57 @@ static void bad_94_commands(void **state)
     assert_int_equal(options_parse(&o, 3, (char **)argv), -EINVAL);
     assert_string_equal(o.error, "the name of the machine file is empty");
     options_free(&o);
-    refuses("run a.ini --json", "--json is for check and plugins");
+    refuses("run a.ini --json", "--json is for check, plugins and validate");
     refuses("check a.ini --print-config",
             "--print-config is for run: it prints the machine instead of running it");
     refuses("plugins --kernel k", "--kernel is for run and check");
     refuses("plugins list", "expected backplane plugins, or backplane plugins show NAME");
     refuses("plugins show", "expected backplane plugins, or backplane plugins show NAME");
-    refuses("new plugin x",
-            "new: this version has no templates; begin with a copy of examples/scratch");
     refuses("new plugin x --disk d --json", "--disk is for run and check");
+    refuses("new plugin", "expected backplane new plugin NAME");
+    refuses("new machine x", "expected backplane new plugin NAME");
+    refuses("new plugin x --json", "--json is for check, plugins and validate");
+}
+
+static void bad_validate(void **state)
+{
+    (void)state;
+    refuses("validate", "expected backplane validate FILE, with the file of one plugin");
+    refuses("validate a b", "expected backplane validate FILE, with the file of one plugin");
+    refuses("validate a --tap --json", "--tap and --json exclude each other");
+    refuses("validate a --seed x", "--seed: \"x\" is no number from 0 to 18446744073709551615");
+    refuses("validate a --seed -1", "--seed: \"-1\" is no number from 0 to 18446744073709551615");
+    refuses("validate a --fuzz 0", "--fuzz: expected at least one second");
+    refuses("validate a --fuzz 1000001", "--fuzz: \"1000001\" is no number from 0 to 1000000");
+    refuses("validate a --input f --check life", "--input runs one input alone, without --check");
+    refuses("validate a --kind net", "--kind is for new");
+    refuses("run m.ini --seed 1", "--seed is for validate");
+    refuses("validate a --kernel k", "--kernel is for run and check");
+}
+
+static void validate_takes_its_options(void **state)
+{
+    char line[] = "validate a.so --seed 0x10 --check life --model m --fuzz 5 --time-limit 6 --tap "
+                  "--set m.key=v";
+    char *argv[16] = {"backplane"};
+    int argc = 1;
+    struct options o;
+
+    (void)state;
+    for (char *word = strtok(line, " "); word; word = strtok(NULL, " "))
+        argv[argc++] = word;
+    assert_int_equal(options_parse(&o, argc, argv), 0);
+    assert_int_equal(o.command, OPTIONS_VALIDATE);
+    assert_string_equal(o.arguments[0], "a.so");
+    assert_int_equal(o.kit.seed, 16);
+    assert_string_equal(o.kit.check, "life");
+    assert_string_equal(o.kit.model, "m");
+    assert_int_equal(o.kit.fuzz_s, 5);
+    assert_int_equal(o.kit.limit_s, 6);
+    assert_int_equal(o.kit.tap, 1);
+    assert_int_equal(o.setting_count, 1);
+    assert_string_equal(o.settings[0].key, "m.key");
+    options_free(&o);
 }
 
 static void help_is_the_golden_text(void **state)
@@ -463,6 +523,9 @@ int main(void)
         cmocka_unit_test(cpus_have_three_names),
         cmocka_unit_test(backends_are_plugins),
         cmocka_unit_test(traces_are_keys_of_the_backend),
+        cmocka_unit_test(the_bus_is_the_machines_to_trace),
+        cmocka_unit_test(bad_validate),
+        cmocka_unit_test(validate_takes_its_options),
         cmocka_unit_test(trace_alone_brings_its_backend_which_overrides_nothing),
         cmocka_unit_test(bad_traces),
         cmocka_unit_test(messages_have_levels),

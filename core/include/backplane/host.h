@@ -143,7 +143,8 @@ struct bp_host {
 
     /* --- guest memory: RAM only, never MMIO --------------------------------------------------- */
 
-    /* Copies out of and into guest memory. -EFAULT, and nothing copied, unless all of it is RAM.
+    /* Copies out of and into guest memory. -EFAULT, and nothing copied, unless all of it is RAM,
+     * and, of an instance on PCI, a function of its is a bus master (ext/pci.h).
      * [any] */
     int (*dma_read)(struct bp_node *node, uint64_t gpa, void *to, uint64_t len);
     int (*dma_write)(struct bp_node *node, uint64_t gpa, const void *from, uint64_t len);

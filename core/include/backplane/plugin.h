@@ -33,6 +33,11 @@ BP_BEGIN
 #define BP_MODEL_IRQCHIP                                                                           \
     8u /* brings the machine's interrupt controllers, of which there is one set: a CPU backend     \
         * all of whose VMs have BP_CPU_IRQCHIP, or a device that offers "bp.irqchip/1" */
+#define BP_MODEL_THREAD                                                                            \
+    16u /* a device that may have an event loop of its own: its sections have the host's key       \
+         * `thread`, and with `thread = yes` the watches and timers of its lock domain are         \
+         * called on a thread that serves no other. Nothing changes for the device: what is [dom]  \
+         * stays so */
 
 /* One thing that a machine file can name: `[com1] plugin = dev-uart, model = 16550a`. */
 struct bp_model {

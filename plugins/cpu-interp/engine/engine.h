@@ -181,6 +181,9 @@ int fpu_image_set(struct cpu *c, const uint8_t image[512]);
 /* As RDMSR and WRMSR, but without their privilege checks. 0, or -EINVAL: #GP(0). [vcpu] */
 int msr_get(struct cpu *c, uint32_t index, uint64_t *value);
 int msr_set(struct cpu *c, uint32_t index, uint64_t value);
+/* As msr_set(), for a state that comes from elsewhere: IA32_TSC and IA32_TSC_ADJUST do not move
+ * each other, as they do for WRMSR, so that their order does not matter. */
+int msr_restore(struct cpu *c, uint32_t index, uint64_t value);
 
 /* ---- ops/system.c --------------------------------------------------------------------------- */
 

@@ -9,6 +9,7 @@
 #include "engine.h"
 
 #include "block/cache.h"
+#include "coverage.h"
 #include "decode/build.h"
 #include "fpu/mxcsr.h"
 #include "mmu/tlb.h"
@@ -177,6 +178,13 @@ static void set_step(struct cpu *c, bool on)
     c->mode_key = (uint64_t)mode << 57;
 }
 
+/* Calls a handler; with tail calls it goes on for as long as they do. */
+static inline const struct uop *dispatch(struct cpu *c, const struct uop *u)
+{
+    coverage_count(u->fn);
+    return u->fn(c, u);
+}
+
 /* Runs one instruction where every one is looked at. */
 static void step(struct cpu *c)
 {
@@ -194,7 +202,7 @@ static void step(struct cpu *c)
     c->shadow_before = shadow;
     c->shadow = 0;
     while (u)
-        u = u->fn(c, u);
+        u = dispatch(c, u);
     c->shadow_before = 0;
     set_step(c, false);
     if (c->trace)
@@ -219,7 +227,7 @@ static void run_blocks(struct cpu *c)
     u = blocks_find(c);
     c->single = 0;
     while (u)
-        u = u->fn(c, u);
+        u = dispatch(c, u);
 }
 
 /* Comes back when cpu_run() shall end. A function of its own, so that no variable lives across

@@ -29,6 +29,11 @@ struct bp_memory {
     /* Fills *out, whose size is set, for stretch number `index`, ascending; -ENOENT past the last.
      * They do not change while the instance lives. [any] */
     int (*range)(struct bp_node *node, uint32_t index, struct bp_memory_range *out);
+    /* Gives the memory of [gpa, gpa + length), whole pages, back to the host's system: it reads as
+     * zeroes from now on, until somebody writes to it. Translated code in it is dropped, and it is
+     * marked dirty. -EINVAL unless it is made of whole pages; -EFAULT, and nothing done, unless all
+     * of it is RAM, or while the device may do no DMA. Others as the system gives them. [any] */
+    int (*discard)(struct bp_node *node, uint64_t gpa, uint64_t length);
 };
 
 BP_END

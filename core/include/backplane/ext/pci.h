@@ -9,8 +9,9 @@
  * pending bits, routing of INTx. The device raises an interrupt by notify() or intx_set() and does
  * not need to know how the guest has it delivered.
  *
- * While a function's Bus Master Enable is 0, dma_read(), dma_write() and dma_map() of host.h refuse
- * its device all of guest memory, and messages are dropped; one function that has it is enough.
+ * While none of an instance's functions has Bus Master Enable, dma_read(), dma_write() and
+ * dma_map() of host.h refuse it all of guest memory; what was mapped before stays so until
+ * dma_unmap(). Messages of a function that does not have it are dropped.
  *
  * PCI Local Bus Specification 3.0 (sections as "PCI"), PCI Express Base Specification 5.0 ("PCIe").
  */
@@ -49,8 +50,9 @@ struct bp_pci_function_ops {
     void (*config_read)(void *self, uint32_t offset, uint32_t width);
     /* The guest wrote them; config_get() gives what they are now. [dom] */
     void (*config_written)(void *self, uint32_t offset, uint32_t width);
-    /* The guest masked (1) or unmasked (0) MSI-X or MSI vector `vector`, or moved it: for devices
-     * that keep something for each, such as a queue that need not be looked at. [dom] */
+    /* MSI-X or MSI vector `vector` is masked from now on (1) or not (0): for devices that keep
+     * something for each, such as a queue that need not be looked at. All are at first, and in
+     * mode INTx. [dom] */
     void (*vector_masked)(void *self, uint32_t vector, uint32_t masked);
 };
 
@@ -64,11 +66,11 @@ struct bp_pci {
     uint32_t size;
     uint32_t reserved;
 
-    /* Makes a function. `devfn`: device number << 3 | function number, or BP_PCI_ANY. The first
-     * function that a device makes for itself at BP_PCI_ANY is function 0 of a slot of its own.
-     * `flags` BP_PCI_EXPRESS. `ops` may be NULL. It is in no guest's sight before create() has
-     * returned. -EBUSY with a sentence that names who has the place, -EINVAL, -ENOSPC: no free
-     * device number. The host frees it after destroy(). [main] */
+    /* Makes a function. `devfn`: device number << 3 | function number, or BP_PCI_ANY: function
+     * 0 of a device number that no section names; devfn() tells which, for those behind it.
+     * `flags` BP_PCI_EXPRESS. `ops` may be NULL. In create() only. It is in no guest's sight before
+     * create() has returned. -EBUSY with a sentence that names who has the place, -EINVAL, -ENOSPC:
+     * no free device number. The host frees it after destroy(). [main] */
     int (*function_new)(struct bp_node *node, uint32_t devfn, uint32_t flags,
                         const struct bp_pci_identity *identity,
                         const struct bp_pci_function_ops *ops, void *self,
@@ -120,6 +122,8 @@ struct bp_pci {
      * can (bp.doorbell/1), by the host's loop otherwise and while the vector is masked. `fd` -1
      * ends it. One fd for a vector. [main] [dom] */
     int (*vector_fd)(struct bp_pci_function *f, uint32_t vector, int fd);
+    /* Where the function is: device number << 3 | function number. [any] */
+    uint32_t (*devfn)(struct bp_pci_function *f);
 };
 
 #define BP_PCI_INTX 0u

@@ -112,6 +112,21 @@ static void tsc_adjust_write(struct cpu *c, uint64_t value)
     tsc_moved(c);
 }
 
+int msr_restore(struct cpu *c, uint32_t index, uint64_t value)
+{
+    uint64_t adjust = c->tsc_adjust;
+
+    if (index == MSR_TSC) {
+        tsc_write(c, value);
+        c->tsc_adjust = adjust;
+        return 0;
+    }
+    if (index != MSR_TSC_ADJUST || !cpuid_has(c, 7, 0, 1, 1))
+        return msr_set(c, index, value);
+    c->tsc_adjust = value;
+    return 0;
+}
+
 /* ---- the paravirtual clock ------------------------------------------------------------------- */
 
 #define KVM_CLOCK_ENABLE 1u

@@ -24,6 +24,7 @@ static inline bool float_slow(const struct cpu *c)
 #define FLOAT_HANDLERS(name, lane, mem)                                                            \
     SLOW static const struct uop *op_##name##_rr_slow(struct cpu *c, const struct uop *u)          \
     {                                                                                              \
+        coverage_count(op_##name##_rr_slow);                                                       \
         sse_check(c, u);                                                                           \
         x128 a = *xmm(c, u->d), b = *xmm(c, u->s);                                                 \
         MXCSR_BEGIN(c, a, b);                                                                      \
@@ -45,6 +46,7 @@ static inline bool float_slow(const struct cpu *c)
     }                                                                                              \
     SLOW static const struct uop *op_##name##_rm_slow(struct cpu *c, const struct uop *u)          \
     {                                                                                              \
+        coverage_count(op_##name##_rm_slow);                                                       \
         sse_check(c, u);                                                                           \
         x128 b = mem(c, u), a = *xmm(c, u->d);                                                     \
         MXCSR_BEGIN(c, a, b);                                                                      \

@@ -30,6 +30,7 @@ static bool emit_cmpsd_sse(struct emit *e)
 #define FLAG_HANDLERS(name, mem)                                                                   \
     SLOW static const struct uop *op_##name##_slow(struct cpu *c, const struct uop *u)             \
     {                                                                                              \
+        coverage_count(op_##name##_slow);                                                          \
         sse_check(c, u);                                                                           \
         x128 b = u->x ? mem(c, u) : *xmm(c, u->s), a = *xmm(c, u->d);                              \
         MXCSR_BEGIN(c, a, b);                                                                      \

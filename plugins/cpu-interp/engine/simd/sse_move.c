@@ -23,6 +23,7 @@ static const struct uop *op_mov_rr(struct cpu *c, const struct uop *u)
 #define MOVE_HANDLERS(name, mem, store_ea)                                                         \
     SLOW static const struct uop *op_load_##name##_slow(struct cpu *c, const struct uop *u)        \
     {                                                                                              \
+        coverage_count(op_load_##name##_slow);                                                     \
         sse_check(c, u);                                                                           \
         *xmm(c, u->d) = mem(c, u);                                                                 \
         NEXT(c, u);                                                                                \
@@ -37,6 +38,7 @@ static const struct uop *op_mov_rr(struct cpu *c, const struct uop *u)
     }                                                                                              \
     SLOW static const struct uop *op_store_##name##_slow(struct cpu *c, const struct uop *u)       \
     {                                                                                              \
+        coverage_count(op_store_##name##_slow);                                                    \
         sse_check(c, u);                                                                           \
         st128(c, u, store_ea(c, u, 16, ACCESS_WRITE), *xmm(c, u->s));                              \
         NEXT(c, u);                                                                                \
@@ -102,6 +104,7 @@ static const struct uop *op_movq_rr(struct cpu *c, const struct uop *u)
 #define SCALAR_HANDLERS(bits)                                                                      \
     SLOW static const struct uop *op_load##bits##_slow(struct cpu *c, const struct uop *u)         \
     {                                                                                              \
+        coverage_count(op_load##bits##_slow);                                                      \
         sse_check(c, u);                                                                           \
         *xmm(c, u->d) = mem##bits(c, u);                                                           \
         NEXT(c, u);                                                                                \
@@ -116,6 +119,7 @@ static const struct uop *op_movq_rr(struct cpu *c, const struct uop *u)
     }                                                                                              \
     SLOW static const struct uop *op_store##bits##_slow(struct cpu *c, const struct uop *u)        \
     {                                                                                              \
+        coverage_count(op_store##bits##_slow);                                                     \
         sse_check(c, u);                                                                           \
         st##bits(c, u, vector_ea(c, u, bits / 8, ACCESS_WRITE), c->v[u->s].u##bits[0]);            \
         NEXT(c, u);                                                                                \
@@ -358,26 +362,6 @@ static bool emit_maskmovdqu(struct emit *e)
     return true;
 }
 
-static const struct uop *op_movnti(struct cpu *c, const struct uop *u)
-{
-    uint64_t la = vector_ea(c, u, u->osize, ACCESS_WRITE);
-
-    if (u->osize == 8)
-        st64(c, u, la, c->reg[u->s]);
-    else
-        st32(c, u, la, (uint32_t)c->reg[u->s]);
-    NEXT(c, u);
-}
-
-static bool emit_movnti(struct emit *e)
-{
-    e->uop->y = emit_memory(e, &e->insn->op[0]);
-    e->uop->s = e->insn->op[1].number;
-    e->uop->osize = e->insn->op[0].bytes;
-    e->uop->fn = op_movnti;
-    return true;
-}
-
 const struct emit_entry emit_sse_move[] = {
     {ZYDIS_MNEMONIC_MOVAPS, emit_mov_aligned},
     {ZYDIS_MNEMONIC_MOVAPD, emit_mov_aligned},
@@ -390,7 +374,6 @@ const struct emit_entry emit_sse_move[] = {
     {ZYDIS_MNEMONIC_MOVNTPD, emit_mov_aligned},
     {ZYDIS_MNEMONIC_MOVNTDQ, emit_mov_aligned},
     {ZYDIS_MNEMONIC_MOVNTDQA, emit_mov_aligned},
-    {ZYDIS_MNEMONIC_MOVNTI, emit_movnti},
     {ZYDIS_MNEMONIC_MOVSS, emit_movss},
     {ZYDIS_MNEMONIC_MOVSD, emit_movsd},
     {ZYDIS_MNEMONIC_MOVD, emit_movd},

@@ -14,6 +14,7 @@
 #ifndef INTERP_VECTOR_H
 #define INTERP_VECTOR_H
 
+#include "../coverage.h"
 #include "../decode/emit.h"
 
 /* A host's own instruction may do the work if it is an x86 with the same results by definition. A
@@ -257,6 +258,7 @@ bool mmx_emit(struct emit *e);
     }                                                                                              \
     SLOW static const struct uop *op_##name##_rm_slow(struct cpu *c, const struct uop *u)          \
     {                                                                                              \
+        coverage_count(op_##name##_rm_slow);                                                       \
         sse_check(c, u);                                                                           \
         x128 source = mem(c, u);                                                                   \
         *xmm(c, u->d) = lane(*xmm(c, u->d), source, u->imm8);                                      \

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * backplane/util/offload.h - what a NIC does for its driver, in software: Internet checksums (RFC
+ * 1071), and cutting a large TCP or UDP packet into frames. For NICs whose backend cannot take such
+ * frames.
+ *
+ * Frames are in one piece, with an Ethernet header that may have VLAN tags. All that stands in them
+ * is the guest's: every offset is checked against the length, and the work is bounded by it.
+ */
+#ifndef BACKPLANE_UTIL_OFFLOAD_H
+#define BACKPLANE_UTIL_OFFLOAD_H
+
+#include <stdint.h>
+#include <string.h>
+
+/* Values of gso_type, as in struct virtio_net_hdr (virtio 1.2, 5.1.6). */
+#define BP_GSO_NONE 0u
+#define BP_GSO_TCPV4 1u
+#define BP_GSO_UDP 3u /* fragments of one UDP datagram over IPv4 or IPv6's fragment header: UFO */
+#define BP_GSO_TCPV6 4u
+#define BP_GSO_ECN 0x80u /* or'ed in: TCP with CWR, which stays in the first frame alone */
+
+/* The sum of `len` bytes as 16-bit words in network order, added to `sum`. A length that is odd
+ * counts as if a zero followed: only the last part of a sum may have one. */
+static inline uint32_t bp_sum(const uint8_t *data, uint64_t len, uint32_t sum)
+{
+    uint64_t total = sum;
+
+    for (; len > 1; data += 2, len -= 2)
+        total += (uint32_t)data[0] << 8 | data[1];
+    if (len)
+        total += (uint32_t)data[0] << 8;
+    while (total >> 16)
+        total = (total & 0xffff) + (total >> 16);
+    return (uint32_t)total;
+}
+
+static inline void bp_put_be16(uint8_t *at, uint32_t value)
+{
+    at[0] = (uint8_t)(value >> 8);
+    at[1] = (uint8_t)value;
+}
+
+static inline uint16_t bp_be16(const uint8_t *at)
+{
+    return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static inline uint32_t bp_be32(const uint8_t *at)
+{
+    return (uint32_t)bp_be16(at) << 16 | bp_be16(at + 2);
+}
+
+/* Fills in the checksum over [start, len), which is stored `offset` bytes after `start` and holds
+ * the pseudo header's sum until then. 0; -1, and nothing done, if it does not lie in the frame. */
+static inline int bp_checksum_fill(uint8_t *frame, uint64_t len, uint32_t start, uint32_t offset)
+{
+    uint32_t sum;
+
+    if (start >= len || offset + 2u > len - start)
+        return -1;
+    sum = ~bp_sum(frame + start, len - start, 0) & 0xffffu;
+    bp_put_be16(frame + start + offset, sum ? sum : 0xffffu); /* 0 would be UDP's "no checksum" */
+    return 0;
+}
+
+/* A large packet that is being cut; filled by bp_segment_begin(). */
+struct bp_segments {
+    const uint8_t *frame;
+    uint32_t len, header;        /* bytes of all, and of the headers that each frame repeats */
+    uint32_t network, transport; /* where those headers begin */
+    uint32_t payload;            /* bytes of data in each frame but the last */
+    uint32_t count;              /* frames in all */
+    uint8_t type, ipv6;
+    uint8_t reserved[6];
+};
+
+/* Finds the network header: behind up to two VLAN tags. -1 if it is no IPv4 or IPv6. */
+static inline int bp_find_network(const uint8_t *frame, uint32_t len, uint32_t *at, uint8_t *ipv6)
+{
+    uint32_t type_at = 12;
+
+    for (int tags = 0; tags < 3; tags++, type_at += 4) {
+        uint32_t type;
+
+        if (type_at + 2 > len)
+            return -1;
+        type = bp_be16(frame + type_at);
+        *at = type_at + 2;
+        *ipv6 = type == 0x86dd;
+        if (type == 0x0800 || type == 0x86dd)
+            return 0;
+        if (type != 0x8100 && type != 0x88a8)
+            return -1;
+    }
+    return -1;
+}
+
+/* Prepares to cut `frame` into frames with `mss` bytes of TCP or UDP payload. `start` is where the
+ * transport header begins (csum_start). -1 if the headers do not say what `type` does, or mss is 0.
+ * UDP over IPv4 only: fragments of IPv6 need a header that would have to be inserted. */
+static inline int bp_segment_begin(struct bp_segments *s, const uint8_t *frame, uint32_t len,
+                                   uint32_t type, uint32_t start, uint32_t mss)
+{
+    uint32_t kind = type & ~BP_GSO_ECN, ip_bytes;
+
+    memset(s, 0, sizeof(*s));
+    s->frame = frame;
+    s->len = len;
+    s->transport = start;
+    s->type = (uint8_t)type;
+    if (!mss || bp_find_network(frame, len, &s->network, &s->ipv6))
+        return -1;
+    ip_bytes = s->ipv6 ? 40 : 20;
+    if (s->network + ip_bytes > start || start > len)
+        return -1;
+    if (!s->ipv6 && ((frame[s->network] & 0xfu) * 4u < 20 ||
+                     s->network + (frame[s->network] & 0xfu) * 4u != start))
+        return -1;
+    if (kind == BP_GSO_UDP) {
+        if (s->ipv6 || start + 8 > len)
+            return -1;
+        s->header = start; /* the UDP header is part of the datagram that is cut */
+        s->payload = mss & ~7u;
+    } else if ((kind == BP_GSO_TCPV4 && !s->ipv6) || (kind == BP_GSO_TCPV6 && s->ipv6)) {
+        if (start + 20 > len)
+            return -1;
+        s->header = start + (uint32_t)(frame[start + 12] >> 4) * 4u;
+        s->payload = mss;
+        if (s->header < start + 20 || s->header > len)
+            return -1;
+    } else {
+        return -1;
+    }
+    if (!s->payload || s->header >= len)
+        return -1;
+    s->count = (len - s->header + s->payload - 1) / s->payload;
+    return 0;
+}
+
+/* The sum of the pseudo header for `bytes` of TCP (RFC 9293, 3.1). */
+static inline uint32_t bp_pseudo_sum(const struct bp_segments *s, uint32_t bytes)
+{
+    const uint8_t *ip = s->frame + s->network;
+
+    return s->ipv6 ? bp_sum(ip + 8, 32, bytes + 6u) : bp_sum(ip + 12, 8, bytes + 6u);
+}
+
+/* Writes frame `index`, below count, to `out`, which has room for header + payload bytes; returns
+ * its length. Checksums of TCP are complete; a UDP datagram's, over all fragments, must have been
+ * filled in before. */
+static inline uint32_t bp_segment(const struct bp_segments *s, uint32_t index, uint8_t *out)
+{
+    uint32_t at = s->header + index * s->payload, last = index + 1 == s->count;
+    uint32_t n = last ? s->len - at : s->payload, bytes = s->header + n;
+    uint8_t *ip = out + s->network, *tcp = out + s->transport;
+    uint32_t ip_len = bytes - s->network;
+
+    memcpy(out, s->frame, s->header);
+    memcpy(out + s->header, s->frame + at, n);
+    if (s->ipv6) {
+        bp_put_be16(ip + 4, ip_len - 40);
+    } else {
+        bp_put_be16(ip + 2, ip_len);
+        if ((s->type & ~BP_GSO_ECN) == BP_GSO_UDP)
+            bp_put_be16(ip + 6, index * s->payload / 8 | (last ? 0u : 0x2000u));
+        else
+            bp_put_be16(ip + 4, bp_be16(ip + 4) + index);
+        bp_put_be16(ip + 10, 0);
+        bp_put_be16(ip + 10, ~bp_sum(ip, s->transport - s->network, 0) & 0xffffu);
+    }
+    if ((s->type & ~BP_GSO_ECN) == BP_GSO_UDP)
+        return bytes;
+    uint32_t sequence = bp_be32(tcp + 4) + index * s->payload, sum;
+
+    bp_put_be16(tcp + 4, sequence >> 16);
+    bp_put_be16(tcp + 6, sequence);
+    if (!last)
+        tcp[13] &= (uint8_t)~0x09u; /* FIN and PSH belong to the last one */
+    if (index)
+        tcp[13] &= (uint8_t)~0x80u; /* CWR to the first one */
+    bp_put_be16(tcp + 16, 0);
+    sum = bp_sum(tcp, bytes - s->transport, bp_pseudo_sum(s, bytes - s->transport));
+    bp_put_be16(tcp + 16, ~sum & 0xffffu);
+    return bytes;
+}
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dev-e1000/irq.c - causes, mask and INTA, and the three ways in which interrupts wait: for the
+ * throttle (ITR, 13.4.18), for more frames (RDTR, RADV, 13.4.30, 13.4.31) and for more that was
+ * sent (TIDV, TADV, 13.4.44, 13.4.46). All of them in guest time.
+ *
+ * What waits is not a cause yet: it is not in ICR. Left out: a delayed cause does not ride along
+ * with another interrupt that happens to be raised.
+ */
+#include "e1000.h"
+
+#define ITR_UNIT_NS 256u
+#define DELAY_UNIT_NS 1024u
+
+void irq_update(struct e1000 *e)
+{
+    uint64_t now;
+
+    if (!(e->reg[R_ICR] & e->reg[R_IMS])) {
+        timer_stop(e, TIMER_ITR);
+        if (e->level) {
+            e->level = 0;
+            e->pci->intx_set(e->function, 0);
+        }
+        return;
+    }
+    if (e->level)
+        return;
+    now = e->host->clock_ns(e->node);
+    if (e->reg[R_ITR] && now < e->itr_until_ns) {
+        if (!e->deadline_ns[TIMER_ITR])
+            timer_arm(e, TIMER_ITR, e->itr_until_ns - now);
+        return;
+    }
+    timer_stop(e, TIMER_ITR);
+    e->itr_until_ns = now + (uint64_t)e->reg[R_ITR] * ITR_UNIT_NS;
+    e->level = 1;
+    e->pci->intx_set(e->function, 1);
+}
+
+void irq_raise(struct e1000 *e, uint32_t causes)
+{
+    e->reg[R_ICR] |= causes;
+    irq_update(e);
+}
+
+/* The packet timer starts anew with each frame, the absolute one with the first. */
+static void delay(struct e1000 *e, uint32_t packet, uint32_t packet_units, uint32_t absolute,
+                  uint32_t absolute_units)
+{
+    timer_arm(e, packet, (uint64_t)packet_units * DELAY_UNIT_NS);
+    if (absolute_units && !e->deadline_ns[absolute])
+        timer_arm(e, absolute, (uint64_t)absolute_units * DELAY_UNIT_NS);
+}
+
+void irq_flush_received(struct e1000 *e)
+{
+    if (!e->deadline_ns[TIMER_RDTR] && !e->deadline_ns[TIMER_RADV])
+        return;
+    timer_stop(e, TIMER_RDTR);
+    timer_stop(e, TIMER_RADV);
+    irq_raise(e, INT_RXT0);
+}
+
+void irq_received(struct e1000 *e, uint32_t len)
+{
+    if (e->reg[R_RSRPD] && len <= e->reg[R_RSRPD])
+        irq_raise(e, INT_SRPD);
+    if (!e->reg[R_RDTR])
+        irq_raise(e, INT_RXT0);
+    else
+        delay(e, TIMER_RDTR, e->reg[R_RDTR], TIMER_RADV, e->reg[R_RADV]);
+}
+
+static void flush_transmitted(struct e1000 *e)
+{
+    timer_stop(e, TIMER_TIDV);
+    timer_stop(e, TIMER_TADV);
+    irq_raise(e, INT_TXDW);
+}
+
+void irq_transmitted(struct e1000 *e, int delayed)
+{
+    if (delayed && e->reg[R_TIDV])
+        delay(e, TIMER_TIDV, e->reg[R_TIDV], TIMER_TADV, e->reg[R_TADV]);
+    else
+        flush_transmitted(e);
+}
+
+void irq_timer(struct e1000 *e, uint32_t id)
+{
+    switch (id) {
+    case TIMER_ITR:
+        irq_update(e);
+        break;
+    case TIMER_RDTR:
+    case TIMER_RADV:
+        timer_stop(e, TIMER_RDTR);
+        timer_stop(e, TIMER_RADV);
+        irq_raise(e, INT_RXT0);
+        break;
+    default:
+        flush_transmitted(e);
+        break;
+    }
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * net-user/net_user.h - what the files of this plugin share.
+ *
+ * The guest's network ends in libslirp, a TCP/IP stack in this process, which turns the guest's
+ * connections into sockets of the host: no rights are needed. A turn on the loop hands frames to
+ * the adapter, lets libslirp look at its sockets and arms what wakes the next turn:
+ *
+ *     adapter --send--> filter --> libslirp --> sockets       on the vCPU, inside send()
+ *     sockets --epoll--> turn --> libslirp --> queue --receive--> adapter      on the loop
+ *
+ * libslirp is called inside the instance's domain only. Its clock is guest time: while the machine
+ * stands nothing in it expires.
+ */
+#ifndef NET_USER_NET_USER_H
+#define NET_USER_NET_USER_H
+
+#include "config.h"
+
+#include <backplane/plugin.h>
+#include <backplane/util/frame.h>
+#include <libslirp.h>
+
+#define USER_TIMER_TURN 0u
+#define USER_TIMERS 4u /* libslirp 4.7 has one: router advertisements */
+
+/* A socket of libslirp's, by the number of its fd. */
+struct user_socket {
+    uint8_t watched; /* SLIRP_POLL_* that the epoll instance has */
+    uint8_t wanted;  /* SLIRP_POLL_* of the last fill */
+    uint8_t ready;   /* SLIRP_POLL_* that came */
+    uint8_t open;    /* libslirp said that it has it */
+};
+
+struct user_sockets {
+    int epoll;
+    struct user_socket *by_fd;
+    int *wanted; /* the fds of the last fill, in libslirp's order */
+    uint32_t by_fd_size, wanted_size;
+    uint32_t count; /* of `wanted` */
+    uint32_t open;  /* sockets that libslirp has, those that it does not wait for included */
+};
+
+struct user_timer {
+    SlirpTimerCb fire; /* NULL: free */
+    void *opaque;
+    int64_t when_ms; /* guest time; INT64_MAX: not armed */
+};
+
+/* What bounds the memory of reassembly in libslirp. */
+struct user_fragments {
+    uint64_t window_ns; /* when the window began */
+    uint64_t bytes;     /* in this window */
+};
+
+struct user {
+    const struct bp_host *host;
+    struct bp_node *node;
+    const struct user_config *config;
+    const struct bp_net_port *port; /* NULL: no adapter */
+    void *port_self;
+    Slirp *slirp;
+    struct bp_frame_queue to_guest;
+    struct user_sockets sockets;
+    struct user_timer timers[USER_TIMERS];
+    struct user_fragments fragments;
+    uint64_t turn_ns;  /* guest time that the turn is armed for; UINT64_MAX: it is not */
+    uint8_t held;      /* the adapter has no buffers */
+    uint8_t listening; /* the epoll instance is watched */
+    uint64_t dropped_to_guest, dropped_from_guest;
+    uint8_t frame[BP_FRAME_MAX]; /* the frame that libslirp is given, in one piece */
+};
+
+/* ---- sockets.c: libslirp's sockets in one epoll instance. [main] [dom] ---- */
+
+/* Negative errno; nothing to end then. */
+int user_sockets_init(struct user_sockets *s);
+void user_sockets_end(struct user_sockets *s);
+/* Notes what is ready. */
+void user_sockets_look(struct user_sockets *s);
+/* Asks libslirp what it waits for. Returns the milliseconds that it can wait; UINT32_MAX: for ever.
+ */
+uint32_t user_sockets_fill(struct user_sockets *s, Slirp *slirp);
+/* Lets libslirp do what the sockets are ready for, and what is due. */
+void user_sockets_work(struct user_sockets *s, Slirp *slirp);
+/* libslirp has opened the fd; it is about to close it. */
+void user_sockets_opened(struct user_sockets *s, int fd);
+void user_sockets_forget(struct user_sockets *s, int fd);
+
+/* ---- settings.c, forward.c: from keys to libslirp. [main] ---- */
+
+/* The addresses of the guest's network, checked. Texts are the config's own. */
+struct user_settings {
+    SlirpConfig slirp;
+    struct in_addr dhcp_start;
+};
+/* Negative errno after host->fail(). */
+int user_settings(const struct bp_host *host, struct bp_node *node,
+                  const struct user_config *config, struct user_settings *out);
+/* Opens the listening sockets of `forward`. Negative errno after host->fail(). */
+int user_forward(struct user *u, const struct user_settings *settings);
+
+/* ---- filter.c: what a hostile guest must not make libslirp do. [dom] ---- */
+
+/* Nonzero if libslirp may be given the frame of `len` bytes, at least BP_FRAME_MIN, at u->frame. */
+int user_filter(struct user *u, uint32_t len);
+
+extern const struct bp_instance_ops user_ops;
+
+#endif

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * blk-file/test_raw.c - raw images, and what all formats share: requests and their completion,
+ * locks, snapshots, errors of the host.
+ */
+#include "disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MIB 0x100000u
+
+struct fixture {
+    char *folder;
+    const char *image;
+    struct disk *disk;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    assert_non_null(f);
+    f->folder = folder_new();
+    f->image = strdup(in(f->folder, "image"));
+    make_file(f->image, MIB);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    disk_free(f->disk);
+    folder_remove(f->folder);
+    free((void *)f->image);
+    free(f);
+    return 0;
+}
+
+/* The sentence of a machine that is refused, with the image's path as "IMAGE". */
+static void refuses(const struct fixture *f, const struct file_config *config, int err,
+                    const char *expected)
+{
+    struct fake_host *h;
+    char text[4096] = "";
+    const char *at, *found;
+
+    assert_int_equal(fake_host_try(PLUGIN_FILE, NULL, config, &h), err);
+    at = fake_failure();
+    while ((found = strstr(at, f->folder))) {
+        size_t n = strlen(text);
+
+        snprintf(text + n, sizeof(text) - n, "%.*sDIR", (int)(found - at), at);
+        at = found + strlen(f->folder);
+    }
+    snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s", at);
+    assert_string_equal(text, expected);
+}
+
+static void what_is_written_is_read_and_in_the_file(void **state)
+{
+    struct fixture *f = *state;
+
+    for (uint32_t io = IO_AUTO; io <= IO_THREADS; io += IO_THREADS) {
+        struct file_config config = disk_config(f->image);
+        uint8_t byte = (uint8_t)(0x41 + io);
+        char found[2];
+        int fd;
+
+        config.io = io;
+        f->disk = disk_new(&config);
+        assert_int_equal(f->disk->info.length, MIB);
+        assert_int_equal(f->disk->info.flags,
+                         BP_BLOCK_CAN_DISCARD | BP_BLOCK_CAN_ZERO | BP_BLOCK_VOLATILE_CACHE);
+        disk_fill(f->disk, 512, 8192, byte);
+        disk_expect(f->disk, 0, 512, io ? 0x55 : 0);
+        disk_expect(f->disk, 512, 8192, byte);
+        assert_int_equal(disk_flush(f->disk), 0);
+        fd = open(f->image, O_RDONLY | O_CLOEXEC);
+        assert_int_equal(pread(fd, found, 2, 512), 2);
+        assert_int_equal(found[0], byte);
+        close(fd);
+        disk_fill(f->disk, 0, 512, 0x55);
+        disk_free(f->disk);
+        f->disk = NULL;
+    }
+}
+
+static void many_requests_are_in_flight_and_each_completes_once(void **state)
+{
+    enum { COUNT = 600 };
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+    struct disk_request *r = calloc(COUNT, sizeof(*r));
+    uint8_t(*data)[512] = calloc(COUNT, 512);
+
+    f->disk = disk_new(&config);
+    for (unsigned i = 0; i < COUNT; i++) {
+        memset(data[i], (int)(i % 251), 512);
+        disk_start(f->disk, &r[i], BP_BLOCK_WRITE, i * 512ull, data[i], 512);
+    }
+    f->disk->ops->drain(f->disk->self);
+    assert_int_equal(f->disk->completed, COUNT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(r[i].status, 0);
+        memset(data[i], 0xff, 512);
+        disk_start(f->disk, &r[i], BP_BLOCK_READ, i * 512ull, data[i], 512);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(disk_wait(f->disk, &r[i]), 0);
+        assert_int_equal(data[i][511], i % 251);
+    }
+    free(data);
+    free(r);
+}
+
+static void a_request_may_be_in_a_thousand_pieces(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+    struct bp_iovec iov[1024];
+    struct disk_request r = {.status = DISK_PENDING};
+    struct bp_block_request *request = &r.request;
+    static uint8_t data[1024 * 64], back[1024 * 64];
+
+    for (unsigned i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 7 / 3);
+    for (uint32_t io = IO_AUTO; io <= IO_THREADS; io += IO_THREADS) {
+        config.io = io;
+        f->disk = disk_new(&config);
+        for (uint16_t type = BP_BLOCK_READ; type <= BP_BLOCK_WRITE; type++) {
+            uint16_t now = type == BP_BLOCK_READ ? BP_BLOCK_WRITE : BP_BLOCK_READ;
+
+            for (unsigned i = 0; i < 1024; i++)
+                iov[i] = (struct bp_iovec){
+                    .data = (now == BP_BLOCK_WRITE ? data : back) + 64ull * i, .len = 64};
+            r.status = DISK_PENDING;
+            r.request = (struct bp_block_request){.size = sizeof(r.request),
+                                                  .type = now,
+                                                  .offset = 4096,
+                                                  .length = sizeof(data),
+                                                  .iovecs = iov,
+                                                  .niovecs = 1024};
+            f->disk->ops->submit(f->disk->self, &request, 1);
+            assert_int_equal(disk_wait(f->disk, &r), 0);
+        }
+        assert_memory_equal(data, back, sizeof(data));
+        memset(back, 0, sizeof(back));
+        disk_free(f->disk);
+        f->disk = NULL;
+    }
+}
+
+static void zeroes_and_discard_give_space_back(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+    struct stat before, after;
+
+    f->disk = disk_new(&config);
+    disk_fill(f->disk, 0, MIB, 0x11);
+    assert_int_equal(disk_flush(f->disk), 0);
+    assert_int_equal(stat(f->image, &before), 0);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_DISCARD, 0, NULL, MIB / 2), 0);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE_ZEROES, MIB / 2 + 512, NULL, 1024), 0);
+    disk_expect(f->disk, MIB / 2, 512, 0x11);
+    disk_expect(f->disk, MIB / 2 + 512, 1024, 0);
+    disk_expect(f->disk, MIB / 2 + 1536, 512, 0x11);
+    assert_int_equal(stat(f->image, &after), 0);
+    assert_int_equal(after.st_size, MIB);
+    assert_true(after.st_blocks <= before.st_blocks);
+}
+
+static void writethrough_has_no_volatile_cache(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+
+    config.cache = CACHE_WRITETHROUGH;
+    f->disk = disk_new(&config);
+    assert_int_equal(f->disk->info.flags, BP_BLOCK_CAN_DISCARD | BP_BLOCK_CAN_ZERO);
+    disk_fill(f->disk, 0, 4096, 1);
+    disk_expect(f->disk, 0, 4096, 1);
+}
+
+static void a_snapshot_takes_writes_and_leaves_the_image(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+
+    patch_file(f->image, 4096, "original", 8);
+    config.snapshot = 1;
+    chmod(f->image, 0444);
+    f->disk = disk_new(&config);
+    disk_fill(f->disk, 4096, 512, 0x22);
+    disk_expect(f->disk, 4096, 512, 0x22);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_DISCARD, 0, NULL, 65536), 0);
+    disk_expect(f->disk, 4096, 512, 0);
+    assert_int_equal(disk_flush(f->disk), 0);
+    disk_free(f->disk);
+    config.snapshot = 0;
+    config.readonly = 1;
+    f->disk = disk_new(&config);
+    assert_int_equal(peek64(f->image, 4096), 0x6f726967696e616cull);
+}
+
+static void readonly_refuses_writes_and_two_may_read(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+    struct disk *other;
+    uint8_t data[512] = {0};
+
+    config.readonly = 1;
+    f->disk = disk_new(&config);
+    assert_int_equal(f->disk->info.flags, BP_BLOCK_READONLY | BP_BLOCK_VOLATILE_CACHE);
+    other = disk_new(&config);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE, 0, data, 512), -EROFS);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE_ZEROES, 0, NULL, 512), -EROFS);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_DISCARD, 0, NULL, 512), -EROFS);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_READ, 0, data, 512), 0);
+    assert_int_equal(disk_flush(f->disk), 0);
+    disk_free(other);
+}
+
+static void bad_96_two_machines_on_one_image(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+
+    f->disk = disk_new(&config);
+    refuses(f, &config, -EAGAIN,
+            "'DIR/image' is in use by another machine or program, so that it cannot be written; "
+            "end that first, or let both open it with `readonly = yes` or `snapshot = yes`");
+    config.readonly = 1;
+    refuses(f, &config, -EAGAIN,
+            "'DIR/image' is in use: another machine or program may write to it; end that first");
+    config.readonly = 0;
+    config.snapshot = 1;
+    refuses(f, &config, -EAGAIN,
+            "'DIR/image' is in use: another machine or program may write to it; end that first");
+    disk_free(f->disk);
+    config.snapshot = 0;
+    f->disk = disk_new(&config);
+}
+
+static void locks_are_qemus_too(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+
+    need_qemu_img();
+    f->disk = disk_new(&config);
+    assert_int_not_equal(sh("qemu-io -f raw -c 'read 0 512' '%s'", f->image), 0);
+    assert_int_not_equal(sh("qemu-io -f raw -r -c 'read 0 512' '%s'", f->image), 0);
+    disk_free(f->disk);
+    config.readonly = 1;
+    f->disk = disk_new(&config);
+    assert_int_not_equal(sh("qemu-io -f raw -c 'write 0 512' '%s'", f->image), 0);
+    assert_int_equal(sh("qemu-io -f raw -r -c 'read 0 512' '%s'", f->image), 0);
+}
+
+static void bad_96_sizes_that_are_no_disks(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+
+    make_file(f->image, 0);
+    refuses(f, &config, -EINVAL,
+            "'DIR/image' is empty; give it a size: backplane img resize 'DIR/image' 10G");
+    make_file(f->image, 511);
+    refuses(f, &config, -EINVAL,
+            "'DIR/image' has 511 bytes, expected a multiple of 512 for a raw image: it was cut "
+            "short, or is something else");
+    make_file(f->image, 513);
+    refuses(f, &config, -EINVAL,
+            "'DIR/image' has 513 bytes, expected a multiple of 512 for a raw image: it was cut "
+            "short, or is something else");
+    make_file(f->image, 512);
+    f->disk = disk_new(&config);
+    disk_expect(f->disk, 0, 512, 0);
+}
+
+static void bad_96_files_that_are_no_images(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+
+    unlink(f->image);
+    refuses(f, &config, -ENOENT, "cannot open 'DIR/image': No such file or directory");
+    assert_int_equal(mkfifo(f->image, 0600), 0);
+    refuses(f, &config, -EINVAL, "'DIR/image' is a named pipe, expected a file or a block device");
+    config.file = f->folder;
+    refuses(f, &config, -EINVAL, "'DIR' is a folder, expected a file or a block device");
+    config.file = "/dev/zero";
+    refuses(f, &config, -EINVAL,
+            "'/dev/zero' is a character device, expected a file or a block device");
+}
+
+static void bad_96_an_image_that_cannot_be_written(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+
+    chmod(f->folder, 0755);
+    chmod(f->image, 0444);
+    if (!geteuid())
+        assert_int_equal(seteuid(65534), 0);
+    refuses(f, &config, -EACCES,
+            "cannot open 'DIR/image' for writing: Permission denied; say `readonly = yes`, or "
+            "`snapshot = yes`");
+    if (!getuid())
+        assert_int_equal(seteuid(0), 0);
+    config.readonly = config.snapshot = 1;
+    refuses(f, &config, -EINVAL,
+            "`readonly = yes` and `snapshot = yes` contradict each other: a snapshot takes writes "
+            "and throws them away");
+}
+
+static void bad_96_a_file_that_shrinks_is_an_error_and_no_signal(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+    char expected[512];
+    uint8_t data[4096];
+
+    for (uint32_t io = IO_AUTO; io <= IO_THREADS; io += IO_THREADS) {
+        make_file(f->image, MIB);
+        config.io = io;
+        f->disk = disk_new(&config);
+        assert_int_equal(truncate(f->image, 65536 + 1024), 0);
+        assert_int_equal(disk_do(f->disk, BP_BLOCK_READ, 65536, data, 4096), -EIO);
+        assert_int_equal(disk_do(f->disk, BP_BLOCK_READ, MIB - 4096, data, 4096), -EIO);
+        snprintf(expected, sizeof(expected),
+                 "cannot read '%s': Input/output error; the guest is told", f->image);
+        assert_string_equal(fake_log(f->disk->host, NULL), expected);
+        assert_int_equal(disk_do(f->disk, BP_BLOCK_READ, 0, data, 4096), 0);
+        for (int i = 0; i < 30; i++)
+            assert_int_equal(disk_do(f->disk, BP_BLOCK_READ, 65536, data, 4096), -EIO);
+        assert_true(fake_log_count(f->disk->host) <= 12);
+        disk_free(f->disk);
+        f->disk = NULL;
+    }
+}
+
+/* A file may not grow beyond a limit: what a full disk is to a raw image that is sparse cannot be
+ * had without a file system of our own; a limit takes the same way. */
+static void bad_96_a_full_disk_is_told_to_the_guest(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+    struct rlimit before, limit;
+    uint8_t data[4096] = {1};
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = 65536;
+    f->disk = disk_new(&config);
+    assert_int_equal(truncate(f->image, 65536), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE, 131072, data, 4096), -ENOSPC);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE, 65536 - 2048, data, 4096), -ENOSPC);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE, 0, data, 4096), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+}
+
+static void bad_50_requests_that_make_no_sense(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+    struct disk_request r;
+    struct bp_block_request *request = &r.request;
+    uint8_t data[1024] = {0};
+
+    f->disk = disk_new(&config);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_READ, MIB, data, 512), -EINVAL);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_READ, MIB - 512, data, 1024), -EINVAL);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_READ, UINT64_MAX - 511, data, 512), -EINVAL);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_READ, 1, data, 512), -EINVAL);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE, 0, data, 100), -EINVAL);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_DISCARD, 0, NULL, 2ull << 30), -EINVAL);
+    assert_int_equal(disk_do(f->disk, 99, 0, data, 512), -EINVAL);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_READ, 0, data, 0), 0);
+    memset(&r, 0, sizeof(r));
+    r.status = DISK_PENDING;
+    r.iov = (struct bp_iovec){.data = data, .len = UINT64_MAX};
+    r.request = (struct bp_block_request){.size = sizeof(r.request),
+                                          .type = BP_BLOCK_READ,
+                                          .length = 512,
+                                          .iovecs = &r.iov,
+                                          .niovecs = 1};
+    f->disk->ops->submit(f->disk->self, &request, 1);
+    assert_int_equal(disk_wait(f->disk, &r), -EINVAL);
+}
+
+static void bad_96_a_guest_cannot_turn_a_probed_image_into_qcow2(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+    uint8_t data[1024] = "QFI\xfb";
+    char expected[512];
+
+    f->disk = disk_new(&config);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE, 0, data, 1024), -EIO);
+    snprintf(expected, sizeof(expected), "cannot write '%s': Input/output error; the guest is told",
+             f->image);
+    assert_string_equal(fake_log(f->disk->host, NULL), expected);
+    disk_expect(f->disk, 0, 1024, 0);
+    data[0] = 'q';
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE, 0, data, 1024), 0);
+    data[0] = 'Q';
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE, 512, data, 512), 0);
+    disk_free(f->disk);
+    config.format = IMAGE_RAW;
+    f->disk = disk_new(&config);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE, 0, data, 1024), 0);
+}
+
+static void unsafe_flushes_nothing_and_works(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+
+    config.cache = CACHE_UNSAFE;
+    f->disk = disk_new(&config);
+    disk_fill(f->disk, 0, 4096, 3);
+    assert_int_equal(disk_flush(f->disk), 0);
+    disk_expect(f->disk, 0, 4096, 3);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_written_is_read_and_in_the_file),
+        TEST(many_requests_are_in_flight_and_each_completes_once),
+        TEST(a_request_may_be_in_a_thousand_pieces),
+        TEST(zeroes_and_discard_give_space_back),
+        TEST(writethrough_has_no_volatile_cache),
+        TEST(a_snapshot_takes_writes_and_leaves_the_image),
+        TEST(readonly_refuses_writes_and_two_may_read),
+        TEST(locks_are_qemus_too),
+        TEST(unsafe_flushes_nothing_and_works),
+        TEST(bad_50_requests_that_make_no_sense),
+        TEST(bad_96_two_machines_on_one_image),
+        TEST(bad_96_sizes_that_are_no_disks),
+        TEST(bad_96_files_that_are_no_images),
+        TEST(bad_96_an_image_that_cannot_be_written),
+        TEST(bad_96_a_file_that_shrinks_is_an_error_and_no_signal),
+        TEST(bad_96_a_full_disk_is_told_to_the_guest),
+        TEST(bad_96_a_guest_cannot_turn_a_probed_image_into_qcow2),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dev-e1000/test_irq.c - ICR, ICS, IMS and IMC, and interrupts that wait.
+ */
+#include "nic.h"
+
+#define SEND (TX_EOP | TX_IFCS | TX_RS)
+
+static void cause_interrupts_if_it_is_enabled(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    for (uint32_t bit = 0; bit < 17; bit++) {
+        wr(n, E1000_IMC, ALL);
+        wr(n, E1000_ICS, 1u << bit);
+        assert_int_equal(intx(n), 0);
+        wr(n, E1000_IMS, 1u << bit);
+        assert_int_equal(intx(n), 1);
+        assert_int_equal(rd(n, E1000_ICR), 1u << bit);
+        assert_int_equal(intx(n), 0);
+        assert_int_equal(rd(n, E1000_ICR), 0);
+    }
+    nic_free(n);
+}
+
+static void mask_is_set_and_cleared_bit_by_bit(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_IMS, 0x81);
+    wr(n, E1000_IMS, 0x04);
+    assert_int_equal(rd(n, E1000_IMS), 0x85);
+    wr(n, E1000_IMC, 0x80);
+    assert_int_equal(rd(n, E1000_IMS), 0x05);
+    assert_int_equal(rd(n, E1000_IMC), 0);
+    assert_int_equal(rd(n, E1000_ICS), 0);
+    nic_free(n);
+}
+
+static void masking_lowers_the_line_and_keeps_the_cause(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_IMS, INT_RXT0);
+    rx_give_frame(n, 100);
+    assert_int_equal(intx(n), 1);
+    wr(n, E1000_IMC, INT_RXT0);
+    assert_int_equal(intx(n), 0);
+    wr(n, E1000_IMS, INT_RXT0);
+    assert_int_equal(intx(n), 1);
+    nic_free(n);
+}
+
+static void writing_icr_clears_bits(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_IMS, INT_RXT0 | INT_TXDW);
+    wr(n, E1000_ICS, INT_RXT0 | INT_TXDW);
+    wr(n, E1000_ICR, INT_RXT0);
+    assert_int_equal(intx(n), 1);
+    wr(n, E1000_ICR, INT_TXDW);
+    assert_int_equal(intx(n), 0);
+    nic_free(n);
+}
+
+static void throttle_keeps_interrupts_apart(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_ITR, 1000); /* 256 us */
+    wr(n, E1000_IMS, INT_RXT0);
+    rx_give_frame(n, 100);
+    assert_int_equal(intx(n), 1);
+    rd(n, E1000_ICR);
+    rx_give_frame(n, 100);
+    assert_int_equal(intx(n), 0);
+    fake_advance_ns(n->h, 255999);
+    assert_int_equal(intx(n), 0);
+    fake_advance_ns(n->h, 1);
+    assert_int_equal(intx(n), 1);
+    rd(n, E1000_ICR);
+    fake_advance_ns(n->h, 1000000);
+    rx_give_frame(n, 100);
+    assert_int_equal(intx(n), 1); /* long enough after the last */
+    nic_free(n);
+}
+
+static void cause_that_is_read_while_throttled_does_not_interrupt(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_ITR, 1000);
+    wr(n, E1000_IMS, INT_RXT0);
+    rx_give_frame(n, 100);
+    rd(n, E1000_ICR);
+    rx_give_frame(n, 100);
+    assert_int_equal(rd(n, E1000_ICR), INT_RXT0);
+    fake_advance_ns(n->h, 1000000);
+    assert_int_equal(intx(n), 0);
+    nic_free(n);
+}
+
+static void rdtr_waits_for_silence_and_radv_for_no_longer(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_IMS, INT_RXT0);
+    wr(n, E1000_RDTR, 100); /* 102.4 us */
+    wr(n, E1000_RADV, 200);
+    rx_give_frame(n, 100);
+    fake_advance_ns(n->h, 102399);
+    assert_int_equal(intx(n), 0);
+    fake_advance_ns(n->h, 1);
+    assert_int_equal(intx(n), 1);
+    rd(n, E1000_ICR);
+    for (uint32_t i = 0; i < 3; i++) {
+        rx_give_frame(n, 100);
+        fake_advance_ns(n->h, 60000);
+        assert_int_equal(intx(n), 0);
+    }
+    fake_advance_ns(n->h, 204800 - 180000);
+    assert_int_equal(intx(n), 1);
+    nic_free(n);
+}
+
+static void fpd_ends_the_wait(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_RDTR, 100);
+    rx_give_frame(n, 100);
+    assert_int_equal(rd(n, E1000_ICR), 0);
+    wr(n, E1000_RDTR, 100 | RDTR_FPD);
+    assert_int_equal(rd(n, E1000_ICR), INT_RXT0);
+    assert_int_equal(rd(n, E1000_RDTR), 100);
+    nic_free(n);
+}
+
+static void small_frame_interrupts_at_once(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_RDTR, 100);
+    wr(n, E1000_RSRPD, 64);
+    rx_give_frame(n, 60);
+    assert_int_equal(rd(n, E1000_ICR), INT_SRPD);
+    rx_give_frame(n, 100);
+    assert_int_equal(rd(n, E1000_ICR), 0);
+    nic_free(n);
+}
+
+static void tidv_delays_descriptors_with_ide(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_TIDV, 100);
+    wr(n, E1000_TADV, 200);
+    tx_legacy(n, TX_DATA, 100, SEND | TX_IDE, 0, 0, 0);
+    tx_go(n);
+    assert_true(tx_is_done(n, 0));
+    assert_int_equal(rd(n, E1000_ICR), INT_TXQE);
+    fake_advance_ns(n->h, 102400);
+    assert_int_equal(rd(n, E1000_ICR), INT_TXDW);
+    for (uint32_t i = 0; i < 3; i++) {
+        tx_legacy(n, TX_DATA, 100, SEND | TX_IDE, 0, 0, 0);
+        tx_go(n);
+        fake_advance_ns(n->h, 60000);
+        assert_int_equal(rd(n, E1000_ICR), INT_TXQE);
+    }
+    fake_advance_ns(n->h, 204800 - 180000);
+    assert_int_equal(rd(n, E1000_ICR), INT_TXDW);
+    tx_legacy(n, TX_DATA, 100, SEND, 0, 0, 0);
+    tx_go(n);
+    assert_int_equal(rd(n, E1000_ICR), INT_TXQE | INT_TXDW);
+    nic_free(n);
+}
+
+static void mdic_interrupts_when_it_is_asked_to(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    phy_read(n, 2);
+    assert_int_equal(rd(n, E1000_ICR), 0);
+    wr(n, E1000_MDIC,
+       MDIC_INTERRUPT | MDIC_READ << MDIC_OP_SHIFT | 1u << MDIC_PHY_SHIFT | 2u << MDIC_REG_SHIFT);
+    assert_int_equal(rd(n, E1000_ICR), INT_MDAC);
+    nic_free(n);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cause_interrupts_if_it_is_enabled),
+        cmocka_unit_test(mask_is_set_and_cleared_bit_by_bit),
+        cmocka_unit_test(masking_lowers_the_line_and_keeps_the_cause),
+        cmocka_unit_test(writing_icr_clears_bits),
+        cmocka_unit_test(throttle_keeps_interrupts_apart),
+        cmocka_unit_test(cause_that_is_read_while_throttled_does_not_interrupt),
+        cmocka_unit_test(rdtr_waits_for_silence_and_radv_for_no_longer),
+        cmocka_unit_test(fpd_ends_the_wait),
+        cmocka_unit_test(small_frame_interrupts_at_once),
+        cmocka_unit_test(tidv_delays_descriptors_with_ide),
+        cmocka_unit_test(mdic_interrupts_when_it_is_asked_to),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dev-e1000/test_rx.c - received frames: buffers of all sizes, chains, FCS, tags, checksums, and a
+ * ring that is empty.
+ */
+#include "nic.h"
+
+#include <backplane/util/le.h>
+#include <errno.h>
+
+#define RCTL_PLAIN (RCTL_EN | RCTL_BAM)
+
+static void frame_is_received(void **state)
+{
+    struct nic *n = nic_started();
+    uint8_t frame[100];
+
+    (void)state;
+    make_frame(n, frame, sizeof(frame), n->config.mac);
+    assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+    assert_int_equal(rx_length(n, 0), 100);
+    assert_int_equal(rx_status(n, 0), RX_DD | RX_EOP | RX_IXSM);
+    assert_int_equal(rx_errors(n, 0), 0);
+    assert_memory_equal(ram(n, RX_BUFFER(0)), frame, 100);
+    assert_int_equal(rd(n, E1000_RDH), 1);
+    assert_int_equal(rd(n, E1000_ICR), INT_RXT0);
+    nic_free(n);
+}
+
+/* The FCS of 60 bytes, as zlib computes it. */
+static void fcs_is_there_unless_it_is_stripped(void **state)
+{
+    struct nic *n = nic_started();
+    uint8_t frame[60] = {0};
+
+    (void)state;
+    memset(frame, 0xff, 6);
+    wr(n, E1000_RCTL, RCTL_PLAIN);
+    assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+    assert_int_equal(rx_length(n, 0), 64);
+    assert_int_equal(bp_le32(ram(n, RX_BUFFER(0) + 60)), 0x42c0941fu);
+    nic_free(n);
+}
+
+static void short_frame_is_padded_to_60_bytes(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    assert_int_equal(rx_give_frame(n, 20), 0);
+    assert_int_equal(rx_length(n, 0), 60);
+    assert_int_equal(*ram(n, RX_BUFFER(0) + 20), 0);
+    nic_free(n);
+}
+
+static void frame_fills_buffers_of_every_size(void **state)
+{
+    static const struct {
+        uint32_t bits, size;
+    } sizes[] = {{0, 2048},
+                 {1u << 16, 1024},
+                 {2u << 16, 512},
+                 {3u << 16, 256},
+                 {RCTL_BSEX | 1u << 16, 16384},
+                 {RCTL_BSEX | 2u << 16, 8192},
+                 {RCTL_BSEX | 3u << 16, 4096}};
+    uint8_t frame[9000];
+
+    (void)state;
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        struct nic *n = nic_started();
+        uint32_t size = sizes[s].size, chain = (9000 + size - 1) / size;
+
+        make_frame(n, frame, sizeof(frame), n->config.mac);
+        wr(n, E1000_RCTL, RCTL_PLAIN | RCTL_SECRC | RCTL_LPE | sizes[s].bits);
+        assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+        assert_int_equal(rd(n, E1000_RDH), chain);
+        for (uint32_t i = 0; i < chain; i++) {
+            uint32_t len = i < chain - 1 ? size : 9000 - i * size;
+
+            assert_int_equal(rx_length(n, i), len);
+            assert_int_equal(rx_status(n, i) & (RX_DD | RX_EOP),
+                             i < chain - 1 ? RX_DD : RX_DD | RX_EOP);
+            if (size <= 4096)
+                assert_memory_equal(ram(n, RX_BUFFER(i)), frame + i * (size_t)size, len);
+        }
+        nic_free(n);
+    }
+}
+
+static void frame_of_9014_bytes_needs_lpe(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    assert_int_equal(rx_give_frame(n, 9014), 0);
+    assert_int_equal(rd(n, E1000_RDH), 0);
+    assert_int_equal(rd(n, E1000_ROC), 1);
+    wr(n, E1000_RCTL, rd(n, E1000_RCTL) | RCTL_LPE);
+    assert_int_equal(rx_give_frame(n, 9014), 0);
+    assert_int_equal(rd(n, E1000_RDH), 5);
+    nic_free(n);
+}
+
+static void descriptors_without_a_buffer_are_given_back_empty(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    bp_put_le64(ram(n, RX_RING), 0);
+    bp_put_le64(ram(n, RX_RING + 2 * DESC_BYTES), 0);
+    wr(n, E1000_RCTL, rd(n, E1000_RCTL) | 3u << 16); /* 256 bytes */
+    assert_int_equal(rx_give_frame(n, 300), 0);
+    assert_int_equal(rx_status(n, 0), RX_DD);
+    assert_int_equal(rx_length(n, 0), 0);
+    assert_int_equal(rx_length(n, 1), 256);
+    assert_int_equal(rx_status(n, 2), RX_DD);
+    assert_int_equal(rx_length(n, 3), 44);
+    assert_true(rx_status(n, 3) & RX_EOP);
+    assert_int_equal(rd(n, E1000_RDH), 4);
+    nic_free(n);
+}
+
+static void empty_ring_holds_the_frame_until_rdt_moves(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_RDT, 1);
+    n->net->resumes = 0;
+    assert_int_equal(rx_give_frame(n, 100), 0);
+    assert_int_equal(rx_give_frame(n, 101), -EAGAIN);
+    assert_int_equal(rx_give_frame(n, 101), -EAGAIN);
+    assert_int_equal(rd(n, E1000_RNBC), 1);
+    assert_int_equal(rd(n, E1000_MPC), 0);
+    assert_int_equal(n->net->resumes, 0);
+    wr(n, E1000_RDT, 5);
+    assert_int_equal(n->net->resumes, 1);
+    assert_int_equal(rx_give_frame(n, 101), 0);
+    assert_int_equal(rx_length(n, 1), 101);
+    wr(n, E1000_RDT, 6);
+    assert_int_equal(n->net->resumes, 1);
+    nic_free(n);
+}
+
+static void frame_waits_until_all_of_its_descriptors_are_there(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_RCTL, rd(n, E1000_RCTL) | RCTL_LPE);
+    wr(n, E1000_RDT, 3);
+    assert_int_equal(rx_give_frame(n, 9000), -EAGAIN);
+    assert_int_equal(rx_status(n, 0), 0);
+    wr(n, E1000_RDT, 5);
+    assert_int_equal(rx_give_frame(n, 9000), 0);
+    assert_true(rx_status(n, 4) & RX_EOP);
+    nic_free(n);
+}
+
+static void what_waits_is_lost_when_the_receiver_is_disabled(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_RDT, 0);
+    assert_int_equal(rx_give_frame(n, 100), -EAGAIN);
+    wr(n, E1000_RCTL, 0);
+    assert_int_equal(n->net->resumes, 1);
+    assert_int_equal(rx_give_frame(n, 100), -ENETDOWN);
+    nic_free(n);
+}
+
+static void rxdmt0_comes_when_the_threshold_is_crossed(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    for (uint32_t i = 0; i < RING_COUNT / 2 - 2; i++)
+        assert_int_equal(rx_give_frame(n, 100), 0);
+    assert_int_equal(rd(n, E1000_ICR), INT_RXT0);
+    assert_int_equal(rx_give_frame(n, 100), 0); /* 32 are left of 64 */
+    assert_int_equal(rd(n, E1000_ICR), INT_RXT0 | INT_RXDMT0);
+    assert_int_equal(rx_give_frame(n, 100), 0);
+    assert_int_equal(rd(n, E1000_ICR), INT_RXT0);
+    nic_free(n);
+}
+
+static void tag_is_taken_off_with_vme(void **state)
+{
+    struct nic *n = nic_started();
+    uint8_t frame[104];
+
+    (void)state;
+    make_frame(n, frame, sizeof(frame), n->config.mac);
+    put_bytes(frame + 12, "\x81\x00\x60\x07\x88\xb5", 6);
+    assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+    assert_int_equal(rx_length(n, 0), 104);
+    assert_false(rx_status(n, 0) & RX_VP);
+    wr(n, E1000_CTRL, rd(n, E1000_CTRL) | CTRL_VME);
+    assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+    assert_int_equal(rx_length(n, 1), 100);
+    assert_true(rx_status(n, 1) & RX_VP);
+    assert_int_equal(rx_special(n, 1), 0x6007);
+    assert_memory_equal(ram(n, RX_BUFFER(1)), frame, 12);
+    assert_memory_equal(ram(n, RX_BUFFER(1) + 12), frame + 16, 88);
+    nic_free(n);
+}
+
+/* IPv4 10.0.0.1 to 10.0.0.2, UDP 1 to 2 with 4 bytes. */
+static const uint8_t udp4[46] = {0x52, 0x54, 0,    0x12, 0x34, 0x56, 2,    0,    0,    0,   0,  1,
+                                 8,    0,    0x45, 0,    0,    32,   0,    0,    0,    0,   64, 17,
+                                 0x66, 0xcb, 10,   0,    0,    1,    10,   0,    0,    2,   0,  1,
+                                 0,    2,    0,    12,   0x27, 0x0a, 0x61, 0x62, 0x63, 0x64};
+
+static void checksums_are_verified(void **state)
+{
+    struct nic *n = nic_started();
+    uint8_t frame[60] = {0};
+
+    (void)state;
+    memcpy(frame, udp4, sizeof(udp4));
+    wr(n, E1000_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL);
+    assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+    assert_int_equal(rx_status(n, 0), RX_DD | RX_EOP | RX_IPCS | RX_TCPCS);
+    assert_int_equal(rx_errors(n, 0), 0);
+    frame[42] ^= 1;
+    assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+    assert_int_equal(rx_errors(n, 1), RX_TCPE);
+    frame[42] ^= 1;
+    frame[22]--;
+    assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+    assert_int_equal(rx_errors(n, 2), RX_IPE);
+    frame[22]++;
+    frame[40] = frame[41] = 0; /* a datagram without a checksum */
+    assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+    assert_int_equal(rx_status(n, 3), RX_DD | RX_EOP | RX_IPCS);
+    wr(n, E1000_RXCSUM, 0);
+    assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+    assert_int_equal(rx_status(n, 4), RX_DD | RX_EOP | RX_IXSM);
+    nic_free(n);
+}
+
+static void fragments_have_no_transport_checksum(void **state)
+{
+    struct nic *n = nic_started();
+    uint8_t frame[60] = {0};
+
+    (void)state;
+    memcpy(frame, udp4, sizeof(udp4));
+    frame[20] = 0x20; /* more fragments */
+    wr(n, E1000_RXCSUM, RXCSUM_TUOFL);
+    assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+    assert_int_equal(rx_status(n, 0), RX_DD | RX_EOP | RX_IXSM);
+    nic_free(n);
+}
+
+static void bad_lengths_in_ip_headers_are_not_followed(void **state)
+{
+    static const struct {
+        uint8_t at, value;
+    } edits[] = {{14, 0x44}, {14, 0x4f}, {16, 0xff}, {17, 19}, {14, 0x65}};
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL);
+    for (uint32_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
+        uint8_t frame[60] = {0};
+
+        memcpy(frame, udp4, sizeof(udp4));
+        frame[edits[i].at] = edits[i].value;
+        assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+        assert_false(rx_status(n, i) & RX_TCPCS);
+    }
+    nic_free(n);
+}
+
+/* One's complement of the sum from PCSS on, FCS and all unless it is stripped. */
+static void packet_checksum_starts_at_pcss(void **state)
+{
+    struct nic *n = nic_started();
+    uint8_t frame[60] = {0};
+
+    (void)state;
+    memcpy(frame, n->config.mac, 6);
+    frame[50] = 0x12;
+    frame[51] = 0x34;
+    wr(n, E1000_RXCSUM, 14);
+    assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+    assert_int_equal(rx_checksum(n, 0), 0xffff - 0x1234);
+    wr(n, E1000_RXCSUM, 51);
+    assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+    assert_int_equal(rx_checksum(n, 1), 0xffff - 0x3400);
+    nic_free(n);
+}
+
+static void checksum_left_to_the_receiver_is_filled_in(void **state)
+{
+    struct nic *n = nic_started();
+    uint8_t data[60] = {0};
+    struct bp_buf buf = {data, sizeof(data)};
+    struct bp_frame frame = {.size = sizeof(frame),
+                             .nbufs = 1,
+                             .bufs = &buf,
+                             .flags = 1,
+                             .csum_start = 34,
+                             .csum_offset = 6};
+
+    (void)state;
+    memcpy(data, n->config.mac, 6);
+    data[34] = 0x11;
+    data[40] = 0x22; /* the pseudo header's part */
+    assert_int_equal(n->net->port->receive(n->net->port_self, 0, &frame), 0);
+    assert_memory_equal(ram(n, RX_BUFFER(0) + 40), "\xcc\xff", 2);
+    frame.csum_start = 0xfff0;
+    assert_int_equal(n->net->port->receive(n->net->port_self, 0, &frame), 0);
+    nic_free(n);
+}
+
+static void without_a_link_nothing_is_received(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    n->net->port->link(n->net->port_self, 0);
+    assert_int_equal(rx_give_frame(n, 100), -ENETDOWN);
+    nic_free(n);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(frame_is_received),
+        cmocka_unit_test(fcs_is_there_unless_it_is_stripped),
+        cmocka_unit_test(short_frame_is_padded_to_60_bytes),
+        cmocka_unit_test(frame_fills_buffers_of_every_size),
+        cmocka_unit_test(frame_of_9014_bytes_needs_lpe),
+        cmocka_unit_test(descriptors_without_a_buffer_are_given_back_empty),
+        cmocka_unit_test(empty_ring_holds_the_frame_until_rdt_moves),
+        cmocka_unit_test(frame_waits_until_all_of_its_descriptors_are_there),
+        cmocka_unit_test(what_waits_is_lost_when_the_receiver_is_disabled),
+        cmocka_unit_test(rxdmt0_comes_when_the_threshold_is_crossed),
+        cmocka_unit_test(tag_is_taken_off_with_vme),
+        cmocka_unit_test(checksums_are_verified),
+        cmocka_unit_test(fragments_have_no_transport_checksum),
+        cmocka_unit_test(bad_lengths_in_ip_headers_are_not_followed),
+        cmocka_unit_test(packet_checksum_starts_at_pcss),
+        cmocka_unit_test(checksum_left_to_the_receiver_is_filled_in),
+        cmocka_unit_test(without_a_link_nothing_is_received),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

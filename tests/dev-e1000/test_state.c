@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dev-e1000/test_state.c - a card that goes on in another instance, and snapshots that are damaged.
+ */
+#include "nic.h"
+
+#include <errno.h>
+
+#define SEND (TX_EOP | TX_IFCS | TX_RS)
+
+/* A second card, and the first one's guest memory: what a snapshot of the machine brings. */
+static struct nic *moved(struct nic *from)
+{
+    struct nic *to = nic_new();
+
+    memcpy(ram(to, 0), ram(from, 0), FAKE_RAM_BYTES);
+    to->rdt = from->rdt;
+    to->tdt = from->tdt;
+    fake_move_state(from->h, to->h);
+    return to;
+}
+
+static void card_goes_on_where_it_was(void **state)
+{
+    struct nic *n = nic_started(), *m;
+
+    (void)state;
+    wr(n, E1000_IMS, INT_RXT0);
+    wr(n, E1000_MTA + 4, 77);
+    rx_give_frame(n, 100);
+    rx_give_frame(n, 100);
+    m = moved(n);
+    nic_free(n);
+    assert_int_equal(intx(m), 1);
+    assert_int_equal(rd(m, E1000_MTA + 4), 77);
+    assert_int_equal(rd(m, E1000_RDH), 2);
+    assert_int_equal(rd(m, E1000_GPRC), 2);
+    assert_true(rd(m, E1000_STATUS) & STATUS_LU);
+    assert_int_equal(rd(m, E1000_ICR), INT_RXT0);
+    assert_int_equal(rx_give_frame(m, 100), 0);
+    tx_legacy(m, TX_DATA, 100, SEND, 0, 0, 0);
+    tx_go(m);
+    assert_int_equal(m->net->count, 1);
+    nic_free(m);
+}
+
+static void packet_that_waited_is_sent_by_the_other_card(void **state)
+{
+    struct nic *n = nic_started(), *m;
+
+    (void)state;
+    n->net->room = 0;
+    make_frame(n, ram(n, TX_DATA), 500, NULL);
+    tx_legacy(n, TX_DATA, 500, SEND, 0, 0, 0);
+    tx_go(n);
+    m = moved(n);
+    memset(ram(m, TX_DATA), 0, 500); /* it was copied when it was sent */
+    fake_advance_ns(m->h, 1000);
+    assert_int_equal(m->net->count, 1);
+    assert_memory_equal(m->net->sent[0].data, ram(n, TX_DATA), 500);
+    assert_true(tx_is_done(m, 0));
+    nic_free(n);
+    nic_free(m);
+}
+
+static void half_a_packet_is_finished_by_the_other_card(void **state)
+{
+    struct nic *n = nic_started(), *m;
+
+    (void)state;
+    make_frame(n, ram(n, TX_DATA), 500, NULL);
+    tx_legacy(n, TX_DATA, 200, TX_IFCS, 0, 0, 0);
+    tx_go(n);
+    m = moved(n);
+    tx_legacy(m, TX_DATA + 200, 300, SEND, 0, 0, 0);
+    tx_go(m);
+    assert_int_equal(m->net->sent[0].len, 500);
+    assert_memory_equal(m->net->sent[0].data, ram(n, TX_DATA), 500);
+    nic_free(n);
+    nic_free(m);
+}
+
+static void delays_go_on(void **state)
+{
+    struct nic *n = nic_started(), *m;
+
+    (void)state;
+    wr(n, E1000_RDTR, 100);
+    rx_give_frame(n, 100);
+    fake_advance_ns(n->h, 102000);
+    m = moved(n);
+    assert_int_equal(rd(m, E1000_ICR), 0);
+    fake_advance_ns(m->h, 400);
+    assert_int_equal(rd(m, E1000_ICR), INT_RXT0);
+    nic_free(n);
+    nic_free(m);
+}
+
+static void eeprom_goes_along(void **state)
+{
+    struct nic *n = nic_new(), *m;
+
+    (void)state;
+    fake_host_free(n->h);
+    n->config.mac[5] = 0x99;
+    nic_create(n);
+    m = moved(n);
+    wr(m, E1000_EERD, EERD_START | 2u << 8);
+    assert_int_equal(rd(m, E1000_EERD) >> 16, 0x9934);
+    nic_free(n);
+    nic_free(m);
+}
+
+/* The last bit of a word was the 16th, and the pins have not moved since. */
+static void word_just_written_goes_along(void **state)
+{
+    struct nic *n = nic_new(), *m;
+    uint32_t bits = 1u << 24 | 1u << 22 | 3u << 16 | 0x1234u; /* start, WRITE, word 3 */
+
+    (void)state;
+    wr(n, E1000_EECD, EECD_REQ);
+    for (uint32_t i = 25; i--;) {
+        uint32_t pins = EECD_REQ | EECD_CS | (bits >> i & 1u ? EECD_DI : 0u);
+
+        wr(n, E1000_EECD, pins);
+        wr(n, E1000_EECD, pins | EECD_SK);
+    }
+    m = moved(n);
+    assert_true(rd(m, E1000_EECD) & EECD_DO);
+    nic_free(n);
+    nic_free(m);
+}
+
+/* The member at `field` of a running card's state as a damaged file would have it. */
+static void refuses(uint32_t offset, uint32_t width, uint64_t value)
+{
+    struct nic *n = nic_started();
+    uint8_t *self = fake_self(n->h);
+
+    memcpy(self + offset, &value, width);
+    fake_ops(n->h)->stop(self);
+    assert_int_equal(fake_ops(n->h)->after_load(self), -EINVAL);
+    assert_string_equal(fake_failure(),
+                        "the snapshot's network card is in a state that no 82540EM can have; the "
+                        "file is damaged");
+    fake_ops(n->h)->start(self);
+    assert_int_equal(rd(n, E1000_RCTL), 0);
+    nic_free(n);
+}
+
+#define REFUSES(member, value)                                                                     \
+    refuses((uint32_t)offsetof(struct e1000, member),                                              \
+            (uint32_t)sizeof(((struct e1000 *)0)->member), (value))
+
+static void bad_snapshots_are_refused(void **state)
+{
+    (void)state;
+    REFUSES(tx.size, PACKET_MAX + 1u);
+    REFUSES(tx.size, FRAME_MAX + VLAN_BYTES + 1u);
+    REFUSES(tx.start, 5);
+    REFUSES(tx.sent, 1);
+    REFUSES(tx.pending, 1);
+    REFUSES(ee_state, 6);
+    REFUSES(ee_count, 16);
+    REFUSES(ee_address, 64);
+    REFUSES(reg[R_TDLEN], 0xffffffff);
+    REFUSES(reg[R_RDH], 0x10000);
+    REFUSES(d3, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(card_goes_on_where_it_was),
+        cmocka_unit_test(packet_that_waited_is_sent_by_the_other_card),
+        cmocka_unit_test(half_a_packet_is_finished_by_the_other_card),
+        cmocka_unit_test(delays_go_on),
+        cmocka_unit_test(eeprom_goes_along),
+        cmocka_unit_test(word_just_written_goes_along),
+        cmocka_unit_test(bad_snapshots_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

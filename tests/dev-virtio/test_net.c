@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dev-virtio/test_net.c - the network device between a driver and a network, both the test's.
+ */
+#include "fake_net.h"
+#include "rig.h"
+
+#include "net/net.h"
+
+#include <backplane/util/le.h>
+#include <backplane/util/offload.h>
+#include <errno.h>
+
+#define RX 0u
+#define TX 1u
+#define CTRL 2u
+#define FRAME (RIG_DATA + 12u)
+#define RXBUF (RIG_DATA + 0x20000u)
+
+#define CTRL_FEATURES                                                                              \
+    (BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_CTRL_VLAN) |         \
+     BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) | BIT(VIRTIO_NET_F_CTRL_RX_EXTRA))
+
+static const uint8_t mac[6] = {0x52, 0x54, 0, 1, 2, 3};
+
+static struct net_config config;
+static struct fake_net *wire;
+
+static struct rig *make(const struct rig_kind *kind)
+{
+    config.net = fake_peer(BP_NET_ID, &fake_net_ops, wire);
+    return rig_new("net", &config, kind);
+}
+
+static int setup(void **state)
+{
+    wire = fake_net_new();
+    config = (struct net_config){.queues = 1, .offloads = 1};
+    memcpy(config.mac, mac, 6);
+    *state = make(*state);
+    return 0;
+}
+
+/* A wire that takes and gives unfinished frames. */
+static int setup_offloading(void **state)
+{
+    wire = fake_net_new();
+    wire->offloads = wire->can = 15;
+    config = (struct net_config){.queues = 1, .offloads = 1};
+    memcpy(config.mac, mac, 6);
+    *state = make(*state);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    rig_free(*state);
+    fake_net_free(wire);
+    return 0;
+}
+
+/* A frame to the device's address, of `len` bytes, in `to`. */
+static void fill(uint8_t *to, uint32_t len)
+{
+    for (uint32_t i = 0; i < len; i++)
+        to[i] = (uint8_t)(i * 13 + i / 251);
+    memcpy(to, mac, 6);
+    bp_put_be16(to + 12, 0x88b5);
+}
+
+/* Queues the frame at FRAME, whose header is at RIG_DATA. */
+static void transmit(struct rig *r, uint32_t len)
+{
+    const struct rig_buffer b[] = {{RIG_DATA, 12, 0}, {FRAME, len, 0}};
+
+    rig_add(r, TX, b, 2);
+    rig_notify(r, TX);
+}
+
+static void clear_header(struct rig *r)
+{
+    memset(rig_ram(r, RIG_DATA), 0, 12);
+}
+
+static void give_buffer(struct rig *r, uint32_t len)
+{
+    const struct rig_buffer b = {RXBUF, len, 1};
+
+    memset(rig_ram(r, RXBUF), 0xee, len);
+    rig_add(r, RX, &b, 1);
+    rig_notify(r, RX);
+}
+
+static void works(struct rig *r)
+{
+    uint8_t frame[200];
+    uint32_t len = 0;
+
+    clear_header(r);
+    fill(rig_ram(r, FRAME), 100);
+    fake_net_forget(wire);
+    transmit(r, 100);
+    assert_true(rig_used(r, TX, NULL, NULL));
+    assert_int_equal(wire->count, 1);
+    assert_int_equal(wire->sent[0].len, 100);
+    assert_memory_equal(wire->sent[0].data, rig_ram(r, FRAME), 100);
+    fill(frame, sizeof(frame));
+    give_buffer(r, 1526);
+    assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), 0);
+    assert_true(rig_used(r, RX, NULL, &len));
+    assert_int_equal(len, 212);
+    assert_memory_equal(rig_ram(r, RXBUF + 12), frame, sizeof(frame));
+    assert_int_equal(bp_le16(rig_ram(r, RXBUF + HDR_num_buffers)), 1);
+}
+
+static void frames_go_both_ways(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, BIT(VIRTIO_NET_F_MRG_RXBUF), 2);
+    for (uint32_t i = 0; i < 40; i++)
+        works(r);
+    assert_true(rig_interrupted(r, RX));
+}
+
+static void a_full_wire_holds_the_ring(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, 0, 2);
+    clear_header(r);
+    fill(rig_ram(r, FRAME), 60);
+    wire->room = 1;
+    transmit(r, 60);
+    transmit(r, 60);
+    transmit(r, 60);
+    assert_true(rig_used(r, TX, NULL, NULL));
+    assert_false(rig_used(r, TX, NULL, NULL));
+    wire->room = 10;
+    wire->port->sent(wire->port_self, 0);
+    assert_true(rig_used(r, TX, NULL, NULL));
+    assert_true(rig_used(r, TX, NULL, NULL));
+    assert_int_equal(wire->count, 3);
+}
+
+static void large_frames_fill_several_buffers(void **state)
+{
+    static uint8_t frame[5000], got[5000];
+    struct rig *r = *state;
+    uint32_t len, at = 0;
+
+    rig_start(r, BIT(VIRTIO_NET_F_MRG_RXBUF), 2);
+    fill(frame, sizeof(frame));
+    for (uint32_t i = 0; i < 6; i++) {
+        const struct rig_buffer b = {RXBUF + 0x1000 * i, 1024, 1};
+
+        rig_add(r, RX, &b, 1);
+    }
+    assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), 0);
+    for (uint32_t i = 0; i < 5; i++) {
+        uint32_t skip = i ? 0 : 12;
+
+        assert_true(rig_used(r, RX, NULL, &len));
+        memcpy(got + at, rig_ram(r, RXBUF + 0x1000 * i + skip), len - skip);
+        at += len - skip;
+    }
+    assert_int_equal(at, sizeof(frame));
+    assert_memory_equal(got, frame, sizeof(frame));
+    assert_int_equal(bp_le16(rig_ram(r, RXBUF + HDR_num_buffers)), 5);
+    assert_false(rig_used(r, RX, NULL, NULL));
+}
+
+static void bad_52_flood_without_buffers(void **state)
+{
+    static uint8_t frame[3000];
+    struct rig *r = *state;
+
+    rig_start(r, BIT(VIRTIO_NET_F_MRG_RXBUF), 2);
+    fill(frame, sizeof(frame));
+    for (uint32_t i = 0; i < 1000; i++)
+        assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), -EAGAIN);
+    for (uint32_t i = 0; i < 3; i++) { /* 3 of 1024 hold it */
+        const struct rig_buffer b = {RXBUF + 0x1000 * i, 1024, 1};
+
+        rig_add(r, RX, &b, 1);
+        wire->resumes = 0;
+        rig_notify(r, RX);
+        assert_int_equal(wire->resumes, 1);
+        assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), i < 2 ? -EAGAIN : 0);
+    }
+    for (uint32_t i = 0; i < 3; i++)
+        assert_true(rig_used(r, RX, NULL, NULL));
+    works(r);
+}
+
+static void a_frame_that_no_buffer_holds_is_dropped(void **state)
+{
+    static uint8_t frame[2000];
+    struct rig *r = *state;
+
+    rig_start(r, 0, 2);
+    fill(frame, sizeof(frame));
+    give_buffer(r, 1000);
+    assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), -EMSGSIZE);
+    assert_int_equal(fake_net_give(wire, 0, frame, 500, NULL), 0); /* the buffer is still there */
+    assert_true(rig_used(r, RX, NULL, NULL));
+    for (uint32_t i = 0; i < RIG_QUEUE_SIZE; i++) /* all there is is too little */
+        give_buffer(r, 16);
+    assert_int_equal(fake_net_give(wire, 0, frame, 500, NULL), -EMSGSIZE);
+}
+
+/* ---- offloads ---- */
+
+#define TCP_HEADERS 54u
+
+/* An Ethernet, IPv4 and TCP packet with `payload` bytes whose checksum holds the pseudo header's
+ * sum, and the virtio header that asks for it. */
+static uint32_t make_tcp(struct rig *r, uint32_t payload, uint16_t mss)
+{
+    uint8_t *f = rig_ram(r, FRAME), *h = rig_ram(r, RIG_DATA);
+    uint32_t len = TCP_HEADERS + payload;
+
+    memset(f, 0, TCP_HEADERS);
+    memcpy(f, mac, 6);
+    bp_put_be16(f + 12, 0x0800);
+    f[14] = 0x45;
+    bp_put_be16(f + 16, len - 14);
+    bp_put_be16(f + 18, 0x1000);
+    f[22] = 64;
+    f[23] = 6;
+    f[26] = f[30] = 10;
+    f[29] = 1;
+    f[33] = 2;
+    f[34 + 7] = 100; /* sequence */
+    f[46] = 0x50;
+    f[47] = 0x19; /* ACK, PSH, FIN */
+    for (uint32_t i = 0; i < payload; i++)
+        f[TCP_HEADERS + i] = (uint8_t)(i * 31 + i / 253);
+    bp_put_be16(f + 50, bp_sum(f + 26, 8, 6 + 20 + payload));
+    memset(h, 0, 12);
+    h[HDR_flags] = HDR_F_NEEDS_CSUM;
+    h[HDR_gso_type] = mss ? BP_GSO_TCPV4 : BP_GSO_NONE;
+    bp_put_le16(h + HDR_hdr_len, TCP_HEADERS);
+    bp_put_le16(h + HDR_gso_size, mss);
+    bp_put_le16(h + HDR_csum_start, 34);
+    bp_put_le16(h + HDR_csum_offset, 16);
+    return len;
+}
+
+/* Are a TCP frame's checksums those of its content? */
+static int is_sound(const uint8_t *f, uint32_t len)
+{
+    uint32_t tcp = len - 34;
+
+    return bp_sum(f + 14, 20, 0) == 0xffff &&
+           bp_sum(f + 34, tcp, bp_sum(f + 26, 8, 6 + tcp)) == 0xffff && bp_be16(f + 16) == len - 14;
+}
+
+static void a_checksum_is_filled_in(void **state)
+{
+    struct rig *r = *state;
+    uint32_t len = 0;
+
+    rig_start(r, BIT(VIRTIO_NET_F_CSUM), 2);
+    len = make_tcp(r, 333, 0);
+    bp_put_be16(rig_ram(r, FRAME + 24), ~bp_sum(rig_ram(r, FRAME + 14), 20, 0) & 0xffff);
+    transmit(r, len);
+    assert_int_equal(wire->count, 1);
+    assert_true(is_sound(wire->sent[0].data, len));
+    assert_int_equal(wire->sent[0].frame.flags, 0);
+}
+
+static void a_large_packet_is_cut(void **state)
+{
+    struct rig *r = *state;
+    uint32_t len, at = 0;
+
+    rig_start(r, BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4), 2);
+    len = make_tcp(r, 10000, 1448);
+    wire->room = 3; /* and the rest when the wire has room again */
+    transmit(r, len);
+    assert_int_equal(wire->count, 3);
+    assert_false(rig_used(r, TX, NULL, NULL));
+    wire->room = 100;
+    wire->port->sent(wire->port_self, 0);
+    assert_true(rig_used(r, TX, NULL, NULL));
+    assert_int_equal(wire->count, 7);
+    for (uint32_t i = 0; i < 7; i++) {
+        const struct fake_net_frame *s = &wire->sent[i];
+
+        assert_true(is_sound(s->data, s->len));
+        assert_int_equal(bp_be32(s->data + 38), 100 + at);
+        assert_int_equal(bp_be16(s->data + 18), 0x1000 + i);
+        assert_int_equal(s->data[47], i == 6 ? 0x19 : 0x10);
+        assert_memory_equal(s->data + TCP_HEADERS, rig_ram(r, FRAME + TCP_HEADERS + at),
+                            s->len - TCP_HEADERS);
+        at += s->len - TCP_HEADERS;
+    }
+    assert_int_equal(at, 10000);
+    works(r);
+}
+
+static void a_backend_that_can_is_given_it_whole(void **state)
+{
+    struct rig *r = *state;
+    const struct bp_frame *f;
+    uint32_t len = 0;
+
+    rig_start(r,
+              BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_GUEST_CSUM) |
+                  BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_MRG_RXBUF),
+              2);
+    assert_int_equal(wire->receives, BP_NET_OFFLOAD_CSUM | BP_NET_OFFLOAD_TSO4);
+    len = make_tcp(r, 10000, 1448);
+    transmit(r, len);
+    assert_int_equal(wire->count, 1);
+    f = &wire->sent[0].frame;
+    assert_int_equal(f->gso_type, BP_GSO_TCPV4);
+    assert_int_equal(f->gso_size, 1448);
+    assert_int_equal(f->csum_start, 34);
+    /* and back to the guest, as it is */
+    for (uint32_t i = 0; i < 12; i++) {
+        const struct rig_buffer b = {RXBUF + 0x1000 * i, 1024, 1};
+
+        rig_add(r, RX, &b, 1);
+    }
+    assert_int_equal(fake_net_give(wire, 0, wire->sent[0].data, len, f), 0);
+    assert_memory_equal(rig_ram(r, RXBUF), rig_ram(r, RIG_DATA), 10);
+    assert_int_equal(bp_le16(rig_ram(r, RXBUF + HDR_num_buffers)), 10);
+}
+
+/* ---- control queue, link ---- */
+
+static uint8_t control(struct rig *r, uint8_t class, uint8_t command, const void *data,
+                       uint32_t len)
+{
+    const struct rig_buffer b[] = {
+        {RIG_DATA, 2, 0}, {RIG_DATA + 16, len, 0}, {RIG_DATA + 4096, 1, 1}};
+    const struct rig_buffer plain[] = {b[0], b[2]};
+
+    rig_ram(r, RIG_DATA)[0] = class;
+    rig_ram(r, RIG_DATA)[1] = command;
+    memcpy(rig_ram(r, RIG_DATA + 16), data, len);
+    *rig_ram(r, RIG_DATA + 4096) = 0xee;
+    rig_do(r, CTRL, len ? b : plain, len ? 3 : 2);
+    return *rig_ram(r, RIG_DATA + 4096);
+}
+
+static int arrives(struct rig *r, const uint8_t *destination, uint32_t vlan)
+{
+    uint8_t frame[64];
+    int ret;
+
+    fill(frame, sizeof(frame));
+    memcpy(frame, destination, 6);
+    if (vlan) {
+        bp_put_be16(frame + 12, 0x8100);
+        bp_put_be16(frame + 14, vlan);
+    }
+    give_buffer(r, 1526);
+    ret = fake_net_give(wire, 0, frame, sizeof(frame), NULL);
+    bp_put_be16(frame + 12, 0x88b5);
+    if (ret) /* takes the buffer away again */
+        assert_int_equal(fake_net_give(wire, 0, memcpy(frame, config.mac, 6), 60, NULL), 0);
+    assert_true(rig_used(r, RX, NULL, NULL));
+    return !ret;
+}
+
+static void the_filter_takes_what_the_driver_asked_for(void **state)
+{
+    static const uint8_t on = 1, off = 0, other[6] = {2, 0, 0, 0, 0, 9},
+                         all[6] = {255, 255, 255, 255, 255, 255}, group[6] = {1, 0, 0x5e, 0, 0, 1};
+    struct rig *r = *state;
+    uint8_t table[8 + 12] = {1, 0, 0, 0, 2, 0, 0, 0, 0, 9, 1, 0, 0, 0, 1, 0, 0x5e, 0, 0, 1};
+
+    rig_start(r, CTRL_FEATURES & ~BIT(VIRTIO_NET_F_CTRL_VLAN), 3);
+    assert_true(arrives(r, mac, 0));
+    assert_true(arrives(r, all, 0));
+    assert_false(arrives(r, other, 0));
+    assert_false(arrives(r, group, 0));
+    assert_int_equal(control(r, 0, 0, &on, 1), 0); /* promiscuous */
+    assert_true(arrives(r, other, 0));
+    assert_int_equal(control(r, 0, 0, &off, 1), 0);
+    assert_int_equal(control(r, 0, 1, &on, 1), 0); /* all multicast */
+    assert_true(arrives(r, group, 0));
+    assert_int_equal(control(r, 0, 1, &off, 1), 0);
+    assert_int_equal(control(r, 1, 0, table, sizeof(table)), 0);
+    assert_true(arrives(r, other, 0));
+    assert_true(arrives(r, group, 0));
+    assert_int_equal(control(r, 0, 5, &on, 1), 0); /* no broadcast */
+    assert_false(arrives(r, all, 0));
+}
+
+static void vlans_are_filtered(void **state)
+{
+    struct rig *r = *state;
+    const uint8_t vid[2] = {0x23, 1};
+
+    rig_start(r, CTRL_FEATURES, 3);
+    assert_false(arrives(r, mac, 0x123));
+    assert_true(arrives(r, mac, 0));
+    assert_int_equal(control(r, 2, 0, vid, 2), 0);
+    assert_true(arrives(r, mac, 0x123));
+    assert_false(arrives(r, mac, 0x124));
+    assert_int_equal(control(r, 2, 1, vid, 2), 0);
+    assert_false(arrives(r, mac, 0x123));
+}
+
+static void the_driver_sets_its_address(void **state)
+{
+    static const uint8_t other[6] = {2, 0, 0, 0, 0, 9};
+    struct rig *r = *state;
+
+    rig_start(r, CTRL_FEATURES, 3);
+    assert_int_equal(control(r, 1, 1, other, 6), 0);
+    assert_true(arrives(r, other, 0));
+    assert_int_equal(rig_config(r, 4, 2), 0x0900);
+    rig_set_status(r, 0);
+    assert_int_equal(rig_config(r, 0, 4), 0x01005452);
+}
+
+static void commands_that_are_wrong_are_refused(void **state)
+{
+    struct rig *r = *state;
+    uint8_t data[64] = {0xff, 0xff, 0xff, 0xff};
+
+    rig_start(r, CTRL_FEATURES, 3);
+    for (uint32_t class = 0; class < 8; class ++)
+        for (uint32_t command = 0; command < 256; command += command < 8 ? 1 : 31)
+            assert_int_equal(control(r, (uint8_t) class, (uint8_t)command, data, 5), 1);
+    assert_int_equal(control(r, 1, 0, data, 64), 1); /* 2^32 - 1 addresses */
+    assert_int_equal(control(r, 2, 0, data, 2), 1);  /* VLAN 65535 */
+    works(r);
+}
+
+static void the_link_goes_up_and_down(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, BIT(VIRTIO_NET_F_STATUS), 2);
+    assert_int_equal(rig_config(r, NET_status, 2), NET_S_LINK_UP);
+    wire->port->link(wire->port_self, 0);
+    assert_true(rig_config_interrupted(r));
+    assert_int_equal(rig_config(r, NET_status, 2), 0);
+    wire->port->link(wire->port_self, 0);
+    assert_false(rig_config_interrupted(r));
+}
+
+static void every_pair_of_queues_works(void **state)
+{
+    const struct rig_kind *kind = *state;
+    const uint8_t pairs[2] = {3, 0};
+    uint8_t frame[100];
+    struct rig *r;
+
+    wire = fake_net_new();
+    config = (struct net_config){.queues = 4};
+    r = make(kind);
+    assert_int_equal(rig_config(r, NET_max_virtqueue_pairs, 2), 4);
+    rig_start(r, CTRL_FEATURES | BIT(VIRTIO_NET_F_MQ), 9);
+    rig_ram(r, RIG_DATA)[0] = 4;
+    rig_ram(r, RIG_DATA)[1] = 0;
+    memcpy(rig_ram(r, RIG_DATA + 16), pairs, 2);
+    {
+        const struct rig_buffer b[] = {
+            {RIG_DATA, 2, 0}, {RIG_DATA + 16, 2, 0}, {RIG_DATA + 4096, 1, 1}};
+
+        *rig_ram(r, RIG_DATA + 4096) = 0xee;
+        rig_do(r, 8, b, 3);
+        assert_int_equal(*rig_ram(r, RIG_DATA + 4096), 0);
+    }
+    assert_int_equal(wire->queues, 3);
+    for (uint32_t p = 0; p < 3; p++) {
+        const struct rig_buffer tx[] = {{RIG_DATA, 12, 0}, {FRAME, 60, 0}};
+        const struct rig_buffer rx = {RXBUF, 1000, 1};
+
+        clear_header(r);
+        fill(rig_ram(r, FRAME), 60);
+        rig_do(r, 2 * p + 1, tx, 2);
+        assert_int_equal(wire->sent[p].queue, p);
+        fill(frame, sizeof(frame));
+        memset(frame, 0xff, 6);
+        rig_add(r, 2 * p, &rx, 1);
+        assert_int_equal(fake_net_give(wire, p, frame, sizeof(frame), NULL), 0);
+        assert_true(rig_used(r, 2 * p, NULL, NULL));
+        assert_true(rig_interrupted(r, 2 * p));
+    }
+    { /* the fourth pair is not in use: nothing reaches the network */
+        const struct rig_buffer tx[] = {{RIG_DATA, 12, 0}, {FRAME, 60, 0}};
+
+        rig_do(r, 7, tx, 2);
+        assert_int_equal(wire->count, 3);
+    }
+    rig_free(r);
+    fake_net_free(wire);
+}
+
+static void state_moves_and_the_guest_announces_itself(void **state)
+{
+    struct rig *r = *state;
+    struct net_config other = config;
+    struct fake_net *first = wire, *second = fake_net_new();
+    struct rig *to;
+
+    other.net = fake_peer(BP_NET_ID, &fake_net_ops, second);
+    to = rig_new("net", &other, &r->kind);
+    rig_start(r, CTRL_FEATURES | BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) | BIT(VIRTIO_NET_F_STATUS), 3);
+    works(r);
+    memcpy(fake_ram(to->host), fake_ram(r->host), FAKE_RAM_BYTES);
+    memcpy(to->queues, r->queues, sizeof(to->queues));
+    fake_move_state(r->host, to->host);
+    wire = second;
+    assert_int_equal(rig_config(to, NET_status, 2), NET_S_LINK_UP | NET_S_ANNOUNCE);
+    assert_int_equal(control(to, 3, 0, "", 0), 0);
+    assert_int_equal(rig_config(to, NET_status, 2), NET_S_LINK_UP);
+    works(to);
+    rig_free(to);
+    fake_net_free(second);
+    wire = first;
+}
+
+/* ---- what a guest should not do ---- */
+
+static void bad_51_transmit_shorter_than_its_header(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, 0, 2);
+    for (uint32_t len = 1; len < 26; len += 6) {
+        const struct rig_buffer b = {RIG_DATA, len, 0};
+
+        rig_do(r, TX, &b, 1);
+    }
+    assert_int_equal(wire->count, 0);
+    works(r);
+}
+
+static void bad_51_segments_that_cannot_be(void **state)
+{
+    struct rig *r = *state;
+    uint32_t len = 0;
+
+    rig_start(r, BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4), 2);
+    for (uint32_t i = 0; i < 9; i++) {
+        uint8_t *h = rig_ram(r, RIG_DATA), *f = rig_ram(r, FRAME);
+
+        len = make_tcp(r, 40000, 1448);
+        if (i == 0)
+            bp_put_le16(h + HDR_gso_size, 0);
+        if (i == 1)
+            bp_put_le16(h + HDR_csum_start, 0xffff);
+        if (i == 2)
+            bp_put_le16(h + HDR_csum_offset, 0xffff);
+        if (i == 3)
+            f[46] = 0xf0; /* data offset over the end of a small packet, below */
+        if (i == 4)
+            f[14] = 0x4f; /* IP header that does not end where TCP begins */
+        if (i == 5)
+            bp_put_be16(f + 12, 0x1234);
+        if (i == 6)
+            bp_put_le16(h + HDR_gso_size, 1); /* 40,000 frames */
+        if (i == 7)
+            h[HDR_gso_type] = BP_GSO_TCPV6; /* not negotiated */
+        if (i == 8)
+            h[HDR_gso_type] = 0x7f;
+        transmit(r, i == 3 ? 60 : len);
+        assert_true(rig_used(r, TX, NULL, NULL));
+        assert_int_equal(wire->count, 0);
+    }
+    bp_put_le16(rig_ram(r, RIG_DATA) + HDR_num_buffers, 77); /* means nothing here */
+    works(r);
+}
+
+static void bad_51_fuzzed_headers(void **state)
+{
+    struct rig *r = *state;
+    uint32_t seed = 1;
+
+    rig_start(r,
+              BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) |
+                  BIT(VIRTIO_NET_F_HOST_UFO),
+              2);
+    for (uint32_t i = 0; i < 3000; i++) {
+        uint32_t len = make_tcp(r, 3000, 1000);
+
+        for (uint32_t k = 0; k < 4; k++) {
+            seed = seed * 1664525u + 1013904223u;
+            *rig_ram(r, RIG_DATA + (seed >> 24) % (12 + 60)) = (uint8_t)(seed >> 8);
+        }
+        wire->room = 4;
+        transmit(r, len);
+        wire->room = 100;
+        wire->port->sent(wire->port_self, 0);
+        while (!rig_used(r, TX, NULL, NULL)) {
+            fake_net_forget(wire);
+            wire->room = 100;
+            wire->port->sent(wire->port_self, 0);
+        }
+        fake_net_forget(wire);
+    }
+    wire->room = 100;
+    works(r);
+}
+
+static void bad_46_frames_after_reset(void **state)
+{
+    struct rig *r = *state;
+    uint8_t frame[100];
+
+    rig_start(r, 0, 2);
+    fill(frame, sizeof(frame));
+    assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), -EAGAIN);
+    give_buffer(r, 1000);
+    rig_set_status(r, 0);
+    assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), -ENETDOWN);
+    fake_advance_ns(r->host, 0);
+    rig_start(r, 0, 2);
+    works(r);
+}
+
+static void bad_features_without_those_they_need(void **state)
+{
+    struct rig *r = *state;
+
+    rig_set_status(r, 0);
+    rig_set_status(r, 3);
+    rig_accept(r, BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_HOST_TSO4));
+    rig_set_status(r, 11);
+    assert_int_equal(rig_status(r), 3);
+    assert_string_equal(fake_log(r->host, NULL),
+                        "the driver accepts a feature without one that it needs: FEATURES_OK is "
+                        "refused");
+}
+
+static const struct CMUnitTest tests[] = {
+    RIG_EACH(frames_go_both_ways, setup, teardown),
+    RIG_EACH(a_full_wire_holds_the_ring, setup, teardown),
+    RIG_EACH(large_frames_fill_several_buffers, setup, teardown),
+    RIG_EACH(a_frame_that_no_buffer_holds_is_dropped, setup, teardown),
+    RIG_EACH(a_checksum_is_filled_in, setup, teardown),
+    RIG_EACH(a_large_packet_is_cut, setup, teardown),
+    RIG_EACH(a_backend_that_can_is_given_it_whole, setup_offloading, teardown),
+    RIG_EACH(the_filter_takes_what_the_driver_asked_for, setup, teardown),
+    RIG_EACH(vlans_are_filtered, setup, teardown),
+    RIG_EACH(the_driver_sets_its_address, setup, teardown),
+    RIG_EACH(commands_that_are_wrong_are_refused, setup, teardown),
+    RIG_EACH(the_link_goes_up_and_down, setup, teardown),
+    RIG_EACH(every_pair_of_queues_works, NULL, NULL),
+    RIG_EACH(state_moves_and_the_guest_announces_itself, setup, teardown),
+    RIG_EACH(bad_46_frames_after_reset, setup, teardown),
+    RIG_EACH(bad_51_transmit_shorter_than_its_header, setup, teardown),
+    RIG_EACH(bad_51_segments_that_cannot_be, setup, teardown),
+    RIG_EACH(bad_51_fuzzed_headers, setup, teardown),
+    RIG_EACH(bad_52_flood_without_buffers, setup, teardown),
+    RIG_EACH(bad_features_without_those_they_need, setup, teardown),
+};
+
+int main(void)
+{
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
