@@ -48,7 +48,7 @@ static const char *check_injection(struct standin_vcpu *v)
     uint32_t vector = info & INTERRUPTION_VECTOR;
     bool protected =
         field_get(v, VMX_CR0) & CR0_PE || !(field_get(v, VMX_PROC2_CONTROLS) & PROC2_UNRESTRICTED);
-    bool errs = type == INTERRUPTION_EXCEPTION && 0x227d00u >> vector & 1 && vector < 32;
+    bool errs = type == INTERRUPTION_EXCEPTION && vector < 32 && 0x227d00u >> vector & 1;
 
     if (!(info & INTERRUPTION_VALID))
         return NULL;
