@@ -243,7 +243,7 @@ int load_pdptes(struct vcpu *v, uint64_t cr3)
     uint64_t beyond = ~((UINT64_C(1) << cpuid_physical_bits(v)) - 1), entry[4];
 
     for (uint32_t i = 0; i < 4; i++) {
-        entry[i] = entry_at(v, (cr3 & 0xffffffe0) + 8 * i, 8);
+        entry[i] = entry_at(v, (cr3 & 0xffffffe0) + UINT64_C(8) * i, 8);
         if (entry[i] & 1 && entry[i] & (0x1e6 | beyond))
             return -EINVAL;
     }

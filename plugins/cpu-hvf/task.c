@@ -58,9 +58,9 @@ static int task_read(struct vcpu *v, struct task *t)
     if (!err)
         err = read(v, t->base + l->flags, l->bytes, &t->flags);
     for (uint32_t i = 0; i < 8 && !err; i++)
-        err = read(v, t->base + l->gpr + i * l->bytes, l->bytes, &t->gpr[i]);
+        err = read(v, t->base + l->gpr + (uint64_t)i * l->bytes, l->bytes, &t->gpr[i]);
     for (uint32_t i = 0; i < l->selector_count && !err; i++)
-        err = read(v, t->base + l->selectors + i * l->bytes, 2, &t->selector[i]);
+        err = read(v, t->base + l->selectors + (uint64_t)i * l->bytes, 2, &t->selector[i]);
     if (!err)
         err = read(v, t->base + l->ldt, 2, &t->ldt);
     if (!err && t->wide) {
@@ -87,10 +87,10 @@ static int task_save(struct vcpu *v, uint64_t ip, uint64_t flags)
     if (!err)
         err = write(v, base + l->flags, l->bytes, flags);
     for (uint32_t i = 0; i < 8 && !err; i++)
-        err = write(v, base + l->gpr + i * l->bytes, l->bytes, gpr_read(v, i));
+        err = write(v, base + l->gpr + (uint64_t)i * l->bytes, l->bytes, gpr_read(v, i));
     for (uint32_t i = 0; i < l->selector_count && !err; i++)
-        err =
-            write(v, base + l->selectors + i * l->bytes, 2, field_read(v, VMX_ES_SELECTOR + 2 * i));
+        err = write(v, base + l->selectors + (uint64_t)i * l->bytes, 2,
+                    field_read(v, VMX_ES_SELECTOR + 2 * i));
     return err;
 }
 

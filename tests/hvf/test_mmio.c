@@ -288,7 +288,7 @@ static void a_frame_pushed_where_no_memory_is_ends_the_machine(void **state)
 
     (void)state;
     LOAD_LONG(r, 0x0f, 0x0b); /* ud2 */
-    memcpy(r->ram + 0x6000 + 6 * 16, gate, sizeof(gate));
+    memcpy(r->ram + 0x6060, gate, sizeof(gate));
     memcpy(r->ram + 0x6800, gdt, sizeof(gdt));
     rig_get(r, 0, BP_X86_SYS, &sys, sizeof(sys));
     sys.idt = (struct bp_x86_table){.base = 0x6000, .limit = 0xff};
