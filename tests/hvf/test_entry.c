@@ -6,137 +6,30 @@
  * Intel SDM 3C, 26.2.1 (controls: hv_vcpu_run() fails), 26.3.1 (guest state: exit reason
  * 80000021h).
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "standin.h"
-
-#include <sys/mman.h>
-
-#define RAM_BYTES 0x10000u
-
-struct setting {
-    uint32_t field;
-    uint64_t value;
-};
+#include "bench.h"
 
 struct rule {
     const char *why;
     struct setting set[4];
 };
 
-struct bench {
-    hv_vcpuid_t id;
-    uint8_t *ram;
-};
-
-static void write(hv_vcpuid_t id, uint32_t field, uint64_t value)
-{
-    assert_int_equal(hv_vmx_vcpu_write_vmcs(id, field, value), HV_SUCCESS);
-}
-
-static uint64_t get(hv_vcpuid_t id, uint32_t field)
-{
-    uint64_t value = 0;
-
-    assert_int_equal(hv_vmx_vcpu_read_vmcs(id, field, &value), HV_SUCCESS);
-    return value;
-}
-
-/* Real mode, CS:IP 0:1000h, with HLT there. */
-static void write_valid(hv_vcpuid_t id)
-{
-    static const struct setting valid[] = {
-        {VMX_PIN_CONTROLS, 0x3f},
-        {VMX_PROC_CONTROLS, 0x94006172 | PROC_HLT},
-        {VMX_PROC2_CONTROLS, PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED},
-        {VMX_ENTRY_CONTROLS, 0x11fb | ENTRY_LOAD_EFER | ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT},
-        {VMX_EXIT_CONTROLS, 0x36dfb | EXIT_HOST_64 | EXIT_SAVE_EFER | EXIT_LOAD_EFER},
-        {VMX_ENTRY_INTERRUPTION, 0},
-        {VMX_ENTRY_ERROR_CODE, 0},
-        {VMX_ENTRY_LENGTH, 0},
-        {VMX_CR0, 0x30},
-        {VMX_CR3, 0},
-        {VMX_CR4, 0x2000},
-        {VMX_EFER, 0},
-        {VMX_PAT, 0x0007040600070406},
-        {VMX_DEBUGCTL, 0},
-        {VMX_DR7, 0x400},
-        {VMX_SYSENTER_ESP, 0},
-        {VMX_SYSENTER_EIP, 0},
-        {VMX_GDTR_BASE, 0},
-        {VMX_GDTR_LIMIT, 0xffff},
-        {VMX_IDTR_BASE, 0},
-        {VMX_IDTR_LIMIT, 0x3ff},
-        {VMX_RIP, 0x1000},
-        {VMX_RSP, 0x8000},
-        {VMX_RFLAGS, 2},
-        {VMX_ACTIVITY, 0},
-        {VMX_INTERRUPTIBILITY, 0},
-        {VMX_PENDING_DEBUG, 0},
-        {VMX_LINK_POINTER, UINT64_MAX},
-    };
-
-    for (size_t i = 0; i < sizeof(valid) / sizeof(valid[0]); i++)
-        write(id, valid[i].field, valid[i].value);
-    for (uint32_t i = 0; i < 8; i++) {
-        write(id, VMX_ES_SELECTOR + 2 * i, 0);
-        write(id, VMX_ES_BASE + 2 * i, 0);
-        write(id, VMX_ES_LIMIT + 2 * i, 0xffff);
-        write(id, VMX_ES_RIGHTS + 2 * i,
-              i == SEG_CS    ? 0x9b
-              : i == SEG_TR  ? 0x8b
-              : i == SEG_LDT ? 0x82
-                             : 0x93);
-        if (i < 4)
-            write(id, VMX_PDPTE0 + 2 * i, 0);
-    }
-}
-
-static struct bench set_up(void)
-{
-    struct bench b;
-
-    b.ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(b.ram, MAP_FAILED);
-    b.ram[0x1000] = 0xf4;
-    assert_int_equal(hv_vm_create(HV_VM_DEFAULT), HV_SUCCESS);
-    assert_int_equal(
-        hv_vm_map(b.ram, 0, RAM_BYTES, HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC),
-        HV_SUCCESS);
-    assert_int_equal(hv_vcpu_create(&b.id, HV_VCPU_DEFAULT), HV_SUCCESS);
-    write_valid(b.id);
-    return b;
-}
-
-static void tear_down(struct bench b)
-{
-    assert_int_equal(hv_vcpu_destroy(b.id), HV_SUCCESS);
-    assert_int_equal(hv_vm_destroy(), HV_SUCCESS);
-    munmap(b.ram, RAM_BYTES);
-}
-
 static void apply(const struct bench *b, const struct rule *rule)
 {
-    write_valid(b->id);
+    bench_write_valid(b->id);
     for (uint32_t i = 0; i < 4 && rule->set[i].field; i++)
-        write(b->id, rule->set[i].field, rule->set[i].value);
+        bench_write(b->id, rule->set[i].field, rule->set[i].value);
 }
 
 static void the_state_that_all_start_from_runs_to_its_hlt(void **state)
 {
-    struct bench b = set_up();
+    struct bench b = bench_set_up();
 
     (void)state;
     assert_int_equal(hv_vcpu_run(b.id), HV_SUCCESS);
-    assert_int_equal(get(b.id, VMX_EXIT_REASON), EXIT_HLT);
-    assert_int_equal(get(b.id, VMX_EXIT_LENGTH), 1);
-    assert_int_equal(get(b.id, VMX_RIP), 0x1000);
-    tear_down(b);
+    assert_int_equal(bench_get(b.id, VMX_EXIT_REASON), EXIT_HLT);
+    assert_int_equal(bench_get(b.id, VMX_EXIT_LENGTH), 1);
+    assert_int_equal(bench_get(b.id, VMX_RIP), 0x1000);
+    bench_tear_down(b);
 }
 
 #define EVENT(vector, type)                                                                        \
@@ -172,7 +65,7 @@ static void controls_that_the_processor_lacks_fail_the_entry(void **state)
         {"instruction length", {EVENT(0x80, INTERRUPTION_SOFTWARE)}},
         {"instruction length", {EVENT(0x80, INTERRUPTION_SOFTWARE), {VMX_ENTRY_LENGTH, 16}}},
     };
-    struct bench b = set_up();
+    struct bench b = bench_set_up();
 
     (void)state;
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
@@ -180,7 +73,7 @@ static void controls_that_the_processor_lacks_fail_the_entry(void **state)
         assert_int_equal(hv_vcpu_run(b.id), HV_ERROR);
         assert_string_equal(standin_why(), rules[i].why);
     }
-    tear_down(b);
+    bench_tear_down(b);
 }
 
 /* Rights, base, limit and selector of a segment. */
@@ -207,18 +100,18 @@ static void controls_that_the_processor_lacks_fail_the_entry(void **state)
 
 static void expect_refusals(const struct rule *rules, size_t count)
 {
-    struct bench b = set_up();
+    struct bench b = bench_set_up();
 
     for (size_t i = 0; i < count; i++) {
         apply(&b, &rules[i]);
         assert_int_equal(hv_vcpu_run(b.id), HV_SUCCESS);
-        if (get(b.id, VMX_EXIT_REASON) != (EXIT_INVALID_ENTRY | EXIT_INVALID_STATE))
+        if (bench_get(b.id, VMX_EXIT_REASON) != (EXIT_INVALID_ENTRY | EXIT_INVALID_STATE))
             fail_msg("rule %zu was not enforced: %s", i, rules[i].why);
         assert_string_equal(standin_why(), rules[i].why);
-        assert_int_equal(get(b.id, VMX_RIP),
+        assert_int_equal(bench_get(b.id, VMX_RIP),
                          rules[i].set[0].field == VMX_RIP ? rules[i].set[0].value : 0x1000);
     }
-    tear_down(b);
+    bench_tear_down(b);
 }
 
 static void control_registers_that_cannot_be_are_invalid_state(void **state)
@@ -303,19 +196,19 @@ static void privilege_of_segments_counts_for_restricted_guests(void **state)
 {
     static const struct setting restricted[] = {{VMX_PROC2_CONTROLS, PROC2_EPT | PROC2_VPID},
                                                 {VMX_CR0, 0x80000031}};
-    struct bench b = set_up();
+    struct bench b = bench_set_up();
 
     (void)state;
     for (uint32_t i = 0; i < 2; i++)
-        write(b.id, restricted[i].field, restricted[i].value);
-    write(b.id, VMX_SS_SELECTOR, 3);
+        bench_write(b.id, restricted[i].field, restricted[i].value);
+    bench_write(b.id, VMX_SS_SELECTOR, 3);
     assert_int_equal(hv_vcpu_run(b.id), HV_SUCCESS);
     assert_string_equal(standin_why(), "DPL of SS");
-    write(b.id, VMX_SS_SELECTOR, 0);
-    write(b.id, VMX_ES_SELECTOR, 3);
+    bench_write(b.id, VMX_SS_SELECTOR, 0);
+    bench_write(b.id, VMX_ES_SELECTOR, 3);
     assert_int_equal(hv_vcpu_run(b.id), HV_SUCCESS);
     assert_string_equal(standin_why(), "DPL of a data segment");
-    tear_down(b);
+    bench_tear_down(b);
 }
 
 static void other_state_that_cannot_be_is_invalid(void **state)
@@ -350,28 +243,28 @@ static void other_state_that_cannot_be_is_invalid(void **state)
 
 static void virtual_8086_mode_needs_protected_mode(void **state)
 {
-    struct bench b = set_up();
+    struct bench b = bench_set_up();
 
     (void)state;
     for (uint32_t i = 0; i < 6; i++)
-        write(b.id, VMX_ES_RIGHTS + 2 * i, 0xf3);
-    write(b.id, VMX_RFLAGS, 0x20002);
+        bench_write(b.id, VMX_ES_RIGHTS + 2 * i, 0xf3);
+    bench_write(b.id, VMX_RFLAGS, 0x20002);
     assert_int_equal(hv_vcpu_run(b.id), HV_SUCCESS);
-    assert_int_equal(get(b.id, VMX_EXIT_REASON), EXIT_INVALID_ENTRY | EXIT_INVALID_STATE);
+    assert_int_equal(bench_get(b.id, VMX_EXIT_REASON), EXIT_INVALID_ENTRY | EXIT_INVALID_STATE);
     assert_string_equal(standin_why(), "RFLAGS.VM");
-    tear_down(b);
+    bench_tear_down(b);
 }
 
 static void calls_of_another_thread_or_of_no_vm_are_refused(void **state)
 {
-    struct bench b = set_up();
+    struct bench b = bench_set_up();
     uint64_t value;
     hv_vcpuid_t id;
 
     (void)state;
     assert_int_equal(hv_vm_create(HV_VM_DEFAULT), HV_BUSY);
     assert_int_equal(hv_vcpu_run(b.id + 1), HV_BAD_ARGUMENT);
-    assert_int_equal(hv_vm_map(b.ram, 0, RAM_BYTES, HV_MEMORY_READ), HV_ERROR);
+    assert_int_equal(hv_vm_map(b.ram, 0, BENCH_RAM_BYTES, HV_MEMORY_READ), HV_ERROR);
     assert_int_equal(hv_vm_map(b.ram, 0x100001, 0x1000, HV_MEMORY_READ), HV_BAD_ARGUMENT);
     assert_int_equal(hv_vm_protect(0x100000, 0x1000, HV_MEMORY_READ), HV_BAD_ARGUMENT);
     assert_int_equal(hv_vm_unmap(0x1000, 0x1000), HV_BAD_ARGUMENT);
@@ -380,7 +273,7 @@ static void calls_of_another_thread_or_of_no_vm_are_refused(void **state)
     assert_int_equal(hv_vcpu_write_register(b.id, HV_X86_XCR0, 4), HV_BAD_ARGUMENT);
     assert_int_equal(hv_vcpu_enable_native_msr(b.id, 0x1a0, true), HV_BAD_ARGUMENT);
     assert_int_equal(hv_vcpu_read_msr(b.id, 0xc0000082, &value), HV_BAD_ARGUMENT);
-    tear_down(b);
+    bench_tear_down(b);
     assert_int_equal(hv_vcpu_create(&id, HV_VCPU_DEFAULT), HV_ERROR);
     assert_int_equal(hv_vm_destroy(), HV_ERROR);
 }

@@ -259,6 +259,8 @@ hv_return_t hv_vcpu_invalidate_tlb(hv_vcpuid_t vcpu)
     if (!v)
         return HV_BAD_ARGUMENT;
     tlb_flush(v->c);
+    /* A processor would have seen that its code was changed; here it is seen now. */
+    blocks_drop_all(v->c);
     return HV_SUCCESS;
 }
 
