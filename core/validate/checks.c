@@ -109,7 +109,7 @@ static void try_texts(struct world *w, const struct bp_prop *prop)
                                         "0x0-0xffffffffffffffff",
                                         "52:54:00:12:34:56",
                                         "ff:ff:ff:ff:ff:ff",
-                                        "1f.7",
+                                        "1f", /* function 0: without it no other is found */
                                         "20",
                                         "yes",
                                         "no"};

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * examples/scratch_test.c - the example device, built against an installed prefix, under the fake
- * host.
+ * examples/scratch_test.c - the example device, under the fake host.
  */
 #include "fakes/host.h"
 
@@ -32,7 +31,7 @@ static void put(struct fake_host *h, uint32_t offset, uint32_t value)
 
 static int set_up(void **state)
 {
-    *state = fake_host_new(DEV_SCRATCH, NULL, &defaults);
+    *state = fake_host_new(PLUGIN_FILE, NULL, &defaults);
     return 0;
 }
 
@@ -132,7 +131,7 @@ static void accesses_of_other_widths_are_split_and_widened(void **state)
 static void a_reset_and_a_snapshot(void **state)
 {
     struct fake_host *h = *state;
-    struct fake_host *to = fake_host_new(DEV_SCRATCH, NULL, &defaults);
+    struct fake_host *to = fake_host_new(PLUGIN_FILE, NULL, &defaults);
 
     put(h, 0x14, 1);
     put(h, 0x08, 0xffffffff);
@@ -154,7 +153,7 @@ static void a_page_beyond_the_address_space_is_refused(void **state)
     struct fake_host *h;
 
     (void)state;
-    assert_true(fake_host_try(DEV_SCRATCH, NULL, &c, &h) < 0);
+    assert_true(fake_host_try(PLUGIN_FILE, NULL, &c, &h) < 0);
     assert_string_equal(fake_failure(),
                         "the page at 0xfffffffffffff001 cannot be had; choose another `base`");
 }
