@@ -28,7 +28,7 @@ struct plan_instance *plan_find(const struct plan *plan, const char *name)
 /* What options and documentation name, and a later version brings. */
 static int is_to_come(const char *plugin)
 {
-    static const char *const names[] = {"cpu-hvf", "net-hub", "net-socket"};
+    static const char *const names[] = {"net-hub", "net-socket"};
 
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (!strcmp(plugin, names[i]))

@@ -218,7 +218,7 @@ void virtio_set_status(struct virtio *v, uint8_t status)
         reset(v);
         return;
     }
-    if (v->status & ~STATUS_NEEDS_RESET & ~status) {
+    if (v->status & ~STATUS_NEEDS_RESET & ~(uint32_t)status) {
         virtio_guest(v, "a status bit was cleared without a reset, which was ignored");
         status |= v->status;
     }

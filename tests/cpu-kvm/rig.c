@@ -14,6 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef RIG_BACKEND
+#define RIG_BACKEND "cpu-kvm" /* tests/hvf has another */
+#endif
 #define LOG_LINES 8u
 #define LINE_BYTES 600u
 #define RIG_CONFIG_BYTES 256u
@@ -30,7 +33,7 @@ struct bp_node {
 
 static struct bp_node *the_node(void)
 {
-    static struct bp_node node = {.backend = "cpu-kvm", .lock = PTHREAD_MUTEX_INITIALIZER};
+    static struct bp_node node = {.backend = RIG_BACKEND, .lock = PTHREAD_MUTEX_INITIALIZER};
 
     return &node;
 }

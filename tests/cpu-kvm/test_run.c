@@ -13,6 +13,12 @@
 #include <time.h>
 #include <unistd.h>
 
+/* tests/hvf runs these under another backend, which has another sentence. */
+#ifndef OVERLAP_TEXT
+#define OVERLAP_ERROR EEXIST
+#define OVERLAP_TEXT "KVM refuses memory slot 1, 0x1000 bytes at 0x1000: File exists"
+#endif
+
 #define LOAD_REAL(r, ...)                                                                          \
     do {                                                                                           \
         static const uint8_t code[] = {__VA_ARGS__};                                               \
@@ -229,9 +235,8 @@ static void slots_over_each_other_are_refused_with_a_sentence(void **state)
 
     (void)state;
     slot.host = r->ram;
-    assert_int_equal(r->ops->mem_set(r->vm, &slot), -EEXIST);
-    assert_string_equal(rig_failure(),
-                        "KVM refuses memory slot 1, 0x1000 bytes at 0x1000: File exists");
+    assert_int_equal(r->ops->mem_set(r->vm, &slot), -OVERLAP_ERROR);
+    assert_string_equal(rig_failure(), OVERLAP_TEXT);
     rig_free(r);
 }
 

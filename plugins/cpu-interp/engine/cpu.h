@@ -141,6 +141,10 @@ enum {
 #define PEND_REMOTE 0x8u /* another thread wants something done here: block/remote.c */
 #define PEND_CHECK 0x10u /* the state has changed in a way that the run loop must look at */
 
+/* cpu.walking */
+#define WALKING_TABLES 1u
+#define WALKING_CODE 2u
+
 /* How lazy flags are to be computed: cc_op is kind + log2 of the operand's bytes. cc_res is the
  * result and cc_src the second operand, both zero-extended from the operand's size. */
 enum {
@@ -258,7 +262,13 @@ struct cpu {
     uint8_t single;   /* the run loop shall run the next instruction alone, in a block of its own */
     uint8_t has_waiting;
     uint8_t pauses; /* PAUSE since the host's processor was last yielded */
-    uint8_t reserved[5];
+    uint8_t left;   /* by cpu_leave() */
+    /* For engine_user.instruction and its kind, which alone set or read them: */
+    uint8_t shadow_before; /* the shadow that the instruction runs in */
+    uint8_t walking;       /* 0, or WALKING_*: what is being read for the processor itself */
+    uint8_t splits;        /* engine.split_lock is held */
+    uint8_t reserved;
+    uint64_t access_la;   /* of the last slow access */
     struct event event;   /* raised by the instruction that has just left by longjmp() */
     struct event waiting; /* to be delivered before the next instruction, if has_waiting: state that
                              was put in */

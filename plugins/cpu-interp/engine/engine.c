@@ -39,8 +39,10 @@ void engine_destroy(struct engine *e)
 {
     if (e->remote)
         remote_destroy(e);
-    for (uint32_t i = 0; i < MEMORY_SLOTS; i++)
+    for (uint32_t i = 0; i < MEMORY_SLOTS; i++) {
         free(e->slots[i].code);
+        free(e->slots[i].kept);
+    }
     emit_table_free(e->emitters);
     free(e->cpus);
     pthread_mutex_destroy(&e->split_lock);

@@ -23,6 +23,7 @@ struct memory_slot {
     uint8_t *host;
     uint32_t *code; /* one word a page: bit n is set while bytes [n * 128, n * 128 + 128) have
                        translated code in some vCPU's cache; atomic */
+    uint64_t *kept; /* one bit a page: stores go to the bus, not to memory; NULL: none do */
     uint32_t flags; /* BP_RAM_* */
     uint32_t index; /* struct bp_mem_slot's */
 };
@@ -45,6 +46,19 @@ struct engine_user {
     void (*log)(void *context, uint32_t level, const char *text);
     /* Wakes a vCPU that sleeps, after its cpu.pend was set. [any] */
     void (*wake)(void *context, struct cpu *c);
+
+    /* For who makes a processor's virtualization extensions of the engine. NULL, all four: none,
+     * and nothing is paid. Each, and what `bus` calls meanwhile, may end cpu_run() by cpu_leave(),
+     * with cpu.rip at the instruction, of which nothing has been done. */
+    /* Before an instruction that such extensions may intercept: ZYDIS_MNEMONIC_*, bytes. */
+    void (*instruction)(void *context, struct cpu *c, uint32_t mnemonic, uint32_t length);
+    /* cpu.event is about to be delivered. */
+    void (*event)(void *context, struct cpu *c);
+    /* Between two instructions, when something was pending: cpu.pend. */
+    void (*boundary)(void *context, struct cpu *c);
+    /* A switch to the task of TSS `selector`; `reason` is enum task_reason's, of privileged.h. The
+     * old task goes on at `next`. */
+    void (*task)(void *context, struct cpu *c, uint16_t selector, uint32_t reason, uint64_t next);
 };
 
 struct emit_table; /* decode/build.c */
@@ -72,6 +86,9 @@ void engine_destroy(struct engine *e);
 /* Adds, replaces or removes (length 0) the stretch with this index, as bp_cpu_ops.mem_set. -ENOMEM,
  * -EINVAL. Stops the vCPUs for a moment. [any] */
 int engine_memory_set(struct engine *e, const struct bp_mem_slot *slot);
+/* Has stores into the pages of [gpa, gpa + length) go to the bus (`on`), or to memory again. What
+ * is in no slot does not count. 0 or -ENOMEM. Stops the vCPUs for a moment. [any] */
+int engine_memory_keep(struct engine *e, uint64_t gpa, uint64_t length, bool on);
 /* Guest memory at [gpa, gpa + length) was written by somebody else than a vCPU. [any] */
 void engine_code_changed(struct engine *e, uint64_t gpa, uint64_t length);
 
@@ -83,6 +100,23 @@ void cpu_destroy(struct cpu *c);
 /* Runs guest code. BP_STOP_KICKED (PEND_KICK was set; it is taken), BP_STOP_TRIPLE_FAULT,
  * BP_STOP_DEBUG; or a negative errno after user.log(). [vcpu] */
 int cpu_run(struct cpu *c);
+/* cpu_run()'s value after cpu_leave(). */
+#define CPU_LEFT 256
+/* Ends cpu_run() from within one of engine_user's functions that say so. [vcpu] */
+_Noreturn void cpu_leave(struct cpu *c);
+/* Around a locked access that no host atomic can do. cpu_leave() in between leaves, too. [vcpu] */
+static inline void split_enter(struct cpu *c)
+{
+    pthread_mutex_lock(&c->engine->split_lock);
+    c->splits = 1;
+}
+
+static inline void split_leave(struct cpu *c)
+{
+    c->splits = 0;
+    pthread_mutex_unlock(&c->engine->split_lock);
+}
+
 /* What CPUID answers from now on, and which instructions exist. [vcpu] */
 void cpu_cpuid_set(struct cpu *c, const struct bp_x86_cpuid *table);
 /* What the engine can offer: for vm_get("x86.cpuid/1"). [any] */
@@ -94,6 +128,16 @@ uint64_t cpu_tsc(const struct cpu *c);
 
 /* The slot that holds `gpa`, or NULL. [vcpu] */
 struct memory_slot *memory_slot_at(struct engine *e, uint64_t gpa);
+
+/* Whether a store goes to memory. */
+static inline bool memory_takes_stores(const struct memory_slot *s, uint64_t gpa)
+{
+    uint64_t page = (gpa - s->gpa) >> 12;
+
+    if (s->flags & BP_RAM_READONLY)
+        return false;
+    return likely(!s->kept) || !(s->kept[page / 64] >> (page & 63) & 1);
+}
 
 static inline uint32_t *memory_code_word(const struct memory_slot *s, uint64_t gpa)
 {

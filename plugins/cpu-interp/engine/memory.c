@@ -87,6 +87,7 @@ int engine_memory_set(struct engine *e, const struct bp_mem_slot *slot)
                                 .index = slot->index};
     struct memory_slot *old;
     uint32_t *unused = NULL;
+    uint64_t *unused_kept = NULL;
     int r = slot_check(slot);
 
     if (r < 0)
@@ -104,6 +105,7 @@ int engine_memory_set(struct engine *e, const struct bp_mem_slot *slot)
         old = slot_by_index(e, slot->index);
         if (old) {
             unused = old->code;
+            unused_kept = old->kept;
             slot_remove(e, old);
         }
         if (slot->length)
@@ -111,7 +113,44 @@ int engine_memory_set(struct engine *e, const struct bp_mem_slot *slot)
     }
     remote_go(e);
     free(unused);
+    free(unused_kept);
     return r;
+}
+
+static int keep_pages(struct memory_slot *s, uint64_t first, uint64_t last, bool on)
+{
+    uint64_t begin = (first - s->gpa) >> 12, end = (last - s->gpa) >> 12;
+
+    if (!s->kept)
+        s->kept = calloc((s->length >> 12) / 64 + 1, sizeof(*s->kept));
+    if (!s->kept)
+        return -ENOMEM;
+    for (uint64_t page = begin; page <= end; page++)
+        if (on)
+            s->kept[page / 64] |= UINT64_C(1) << (page & 63);
+        else
+            s->kept[page / 64] &= ~(UINT64_C(1) << (page & 63));
+    return 0;
+}
+
+int engine_memory_keep(struct engine *e, uint64_t gpa, uint64_t length, bool on)
+{
+    uint64_t last;
+    int err = 0;
+
+    if (length == 0 || __builtin_add_overflow(gpa, length - 1, &last))
+        return 0;
+    remote_stop(e);
+    for (uint32_t i = 0; i < e->slot_count && !err; i++) {
+        struct memory_slot *s = &e->slots[i];
+        uint64_t slot_last = s->gpa + (s->length - 1);
+        uint64_t from = gpa > s->gpa ? gpa : s->gpa, to = last < slot_last ? last : slot_last;
+
+        if (from <= to && (on || s->kept))
+            err = keep_pages(s, from, to, on);
+    }
+    remote_go(e);
+    return err;
 }
 
 void engine_code_changed(struct engine *e, uint64_t gpa, uint64_t length)

@@ -108,6 +108,15 @@ static void sleep_halted(struct cpu *c)
     cpu_pend(c, PEND_IRQ | PEND_TIMER);
 }
 
+void cpu_leave(struct cpu *c)
+{
+    remote_bus_leave(c);
+    if (c->splits)
+        split_leave(c);
+    c->left = 1;
+    longjmp(c->escape, 2);
+}
+
 /* Does what is pending. True: the vCPU shall leave cpu_run(). */
 static bool service(struct cpu *c)
 {
@@ -126,16 +135,15 @@ static bool service(struct cpu *c)
         c->event = c->waiting;
         event_deliver(c);
     }
-    if (c->pending_db && !(c->shadow & 2)) {
-        c->dr6 |= c->pending_db;
-        c->pending_db = 0;
+    if (c->pending_db && !(c->shadow & 2))
         raise_event(c, EXC_DB, false);
-    }
     if (c->chip) {
         if (pend & PEND_TIMER)
             expire_timer(c);
         take_interrupts(c);
     }
+    if (unlikely(c->engine->user.boundary != NULL))
+        c->engine->user.boundary(c->engine->user.context, c);
     return false;
 }
 
@@ -151,7 +159,7 @@ static void check_breakpoints(struct cpu *c)
         if (c->dr7 >> (n * 2) & 3 && (c->dr7 >> (16 + n * 4) & 3) == 0 && c->dr[n] == la)
             hit |= 1u << n;
     if (hit) {
-        c->dr6 |= hit;
+        c->pending_db |= hit;
         c->event = (struct event){.vector = EXC_DB};
         event_deliver(c);
     }
@@ -191,9 +199,11 @@ static void step(struct cpu *c)
     if (c->trace && u)
         trace_insn_begin(c);
     c->no_step = 0;
+    c->shadow_before = shadow;
     c->shadow = 0;
     while (u)
         u = dispatch(c, u);
+    c->shadow_before = 0;
     set_step(c, false);
     if (c->trace)
         trace_insn_end(c);
@@ -225,11 +235,14 @@ static void run_blocks(struct cpu *c)
 static __attribute__((noinline)) void loop(struct cpu *c)
 {
     if (setjmp(c->escape)) {
-        /* cpu.event was raised by the instruction at cpu.rip, or by a delivery. */
+        /* cpu.event was raised by the instruction at cpu.rip, or by a delivery; or cpu_leave(). */
         set_step(c, false);
         c->single = 0;
+        if (unlikely(c->left))
+            return;
         c->shadow = 0;
         event_deliver(c);
+        c->shadow_before = 0;
     }
     while (!c->shutdown) {
         if (unlikely(__atomic_load_n(&c->pend, __ATOMIC_ACQUIRE)) && service(c))
@@ -252,6 +265,10 @@ int cpu_run(struct cpu *c)
         trace_leave(c);
     remote_leave(c);
     mxcsr_leave(c, saved);
+    if (unlikely(c->left)) {
+        c->left = 0;
+        return CPU_LEFT;
+    }
     return c->shutdown ? BP_STOP_TRIPLE_FAULT : BP_STOP_KICKED;
 }
 

@@ -160,8 +160,10 @@ static void copy_code(struct cpu *c, struct memory_slot *slot, uint64_t gpa, uin
     }
     if (unlikely(c->trace_events))
         trace_at(c, NULL);
+    c->walking = WALKING_CODE;
     for (uint32_t k = 0; k < bytes; k++)
         to[k] = (uint8_t)physical_read(c, gpa + k, 1);
+    c->walking = 0;
 }
 
 /* Marks the chunks of [gpa, gpa + bytes) and takes all vCPUs the right to store there unseen. */

@@ -132,6 +132,54 @@ static const struct uop *op_check_limit(struct cpu *c, const struct uop *u)
     NEXT(c, u);
 }
 
+/* The uop after it is the instruction. */
+static const struct uop *op_intercept(struct cpu *c, const struct uop *u)
+{
+    c->rip = uop_rip(c, u);
+    c->engine->user.instruction(c->engine->user.context, c, (uint32_t)u->imm, u->d);
+    NEXT(c, u);
+}
+
+/* What VMX and SVM let a hypervisor intercept (SDM 3, 25.1.2 and 25.1.3), but for the instructions
+ * of VMX itself, which all are #UD here. */
+static bool may_be_intercepted(uint16_t mnemonic, const struct insn *i)
+{
+    switch (mnemonic) {
+    case ZYDIS_MNEMONIC_CPUID:
+    case ZYDIS_MNEMONIC_HLT:
+    case ZYDIS_MNEMONIC_INVD:
+    case ZYDIS_MNEMONIC_WBINVD:
+    case ZYDIS_MNEMONIC_INVLPG:
+    case ZYDIS_MNEMONIC_RDPMC:
+    case ZYDIS_MNEMONIC_RDTSC:
+    case ZYDIS_MNEMONIC_RDTSCP:
+    case ZYDIS_MNEMONIC_VMCALL:
+    case ZYDIS_MNEMONIC_RDMSR:
+    case ZYDIS_MNEMONIC_WRMSR:
+    case ZYDIS_MNEMONIC_XSETBV:
+    case ZYDIS_MNEMONIC_IN:
+    case ZYDIS_MNEMONIC_OUT:
+    case ZYDIS_MNEMONIC_INSB:
+    case ZYDIS_MNEMONIC_INSW:
+    case ZYDIS_MNEMONIC_INSD:
+    case ZYDIS_MNEMONIC_OUTSB:
+    case ZYDIS_MNEMONIC_OUTSW:
+    case ZYDIS_MNEMONIC_OUTSD:
+    case ZYDIS_MNEMONIC_LMSW:
+    case ZYDIS_MNEMONIC_SMSW:
+    case ZYDIS_MNEMONIC_CLTS:
+    case ZYDIS_MNEMONIC_INT1:
+    case ZYDIS_MNEMONIC_INT3:
+    case ZYDIS_MNEMONIC_INTO:
+    case ZYDIS_MNEMONIC_PAUSE:
+        return true;
+    case ZYDIS_MNEMONIC_MOV:
+        return i->opcode_map == 1 && (i->opcode & 0xfc) == 0x20;
+    default:
+        return false;
+    }
+}
+
 /* ---- building ------------------------------------------------------------------------------- */
 
 /* Without LZCNT and BMI1 their encodings are BSR and BSF with a prefix that means nothing. */
@@ -235,6 +283,12 @@ static uint32_t emit_all(struct cpu *c, struct builder *b, uint32_t mode, uint32
                          .next = k + 1 < count ? &b->insns[k + 1] : NULL,
                          .mode = mode,
                          .live = b->live[k]};
+        if (unlikely(c->engine->user.instruction != NULL) &&
+            may_be_intercepted(e.insn->mnemonic, e.insn)) {
+            struct uop *u = add(b, op_intercept, at);
+            u->imm = e.insn->mnemonic;
+            u->d = e.insn->length;
+        }
         e.uop = add(b, NULL, at);
         if (!emit_one(&e)) {
             uint16_t here = e.uop->at;

@@ -9,7 +9,9 @@
 #include "insn.h"
 
 #define BLOCK_INSNS 64u
-#define BLOCK_UOPS (BLOCK_INSNS + 3) /* a limit check before, the end and the bound after them */
+/* A limit check before, the end and the bound after them; and one before each, where
+ * engine_user.instruction asks for it. */
+#define BLOCK_UOPS (2 * BLOCK_INSNS + 3)
 
 /* Which function emits a mnemonic. */
 struct emit_table;

@@ -103,6 +103,11 @@ static struct place check(struct cpu *c, const struct uop *u, uint64_t la, uint3
 
     if (unlikely(c->trace_events))
         trace_at(c, u);
+    if (unlikely(c->engine->user.instruction != NULL)) {
+        c->access_la = la;
+        if (u)
+            c->rip = uop_rip(c, u);
+    }
     check_canonical(c, u, la, size, access);
     if (aligned)
         check_alignment(c, u, la, size, access);
@@ -212,7 +217,7 @@ static void *plain(struct cpu *c, uint64_t gpa, uint32_t access)
 
     if (!slot || mmu_is_apic(c, gpa))
         return NULL;
-    if ((access & ACCESS_WRITE) && ((slot->flags & BP_RAM_READONLY) ||
+    if ((access & ACCESS_WRITE) && (!memory_takes_stores(slot, gpa) ||
                                     __atomic_load_n(memory_code_word(slot, gpa), __ATOMIC_SEQ_CST)))
         return NULL;
     return slot->host + (gpa - slot->gpa);
@@ -230,7 +235,8 @@ void *mem_locked(struct cpu *c, const struct uop *u, uint64_t la, uint32_t size,
     struct place p = check(c, u, la, size, ACCESS_WRITE, is_scalar(size));
     const struct memory_slot *slot = memory_slot_at(c->engine, p.gpa[0]);
 
-    if (p.first != size || !slot || (slot->flags & BP_RAM_READONLY) || mmu_is_apic(c, p.gpa[0]))
+    if (p.first != size || !slot || !memory_takes_stores(slot, p.gpa[0]) ||
+        mmu_is_apic(c, p.gpa[0]))
         return NULL;
     *gpa = p.gpa[0];
     return slot->host + (*gpa - slot->gpa);

@@ -143,7 +143,7 @@ void physical_write(struct cpu *c, uint64_t gpa, uint64_t value, uint32_t size)
 {
     struct memory_slot *slot = memory_slot_at(c->engine, gpa);
 
-    if (slot && !(slot->flags & BP_RAM_READONLY) && in_page(gpa, size)) {
+    if (slot && memory_takes_stores(slot, gpa) && in_page(gpa, size)) {
         host_store(slot->host + (gpa - slot->gpa), value, size);
         if (__atomic_load_n(memory_code_word(slot, gpa), __ATOMIC_SEQ_CST))
             smc_stored(c, gpa, size);
@@ -198,7 +198,7 @@ void piece_store(struct cpu *c, uint64_t gpa, const uint8_t *from, uint32_t byte
 {
     struct memory_slot *slot = memory_slot_at(c->engine, gpa);
 
-    if (slot && !(slot->flags & BP_RAM_READONLY) && !mmu_is_apic(c, gpa)) {
+    if (slot && memory_takes_stores(slot, gpa) && !mmu_is_apic(c, gpa)) {
         memcpy(slot->host + (gpa - slot->gpa), from, bytes);
         if (__atomic_load_n(memory_code_word(slot, gpa), __ATOMIC_SEQ_CST))
             smc_stored(c, gpa, bytes);

@@ -176,7 +176,7 @@ void tlb_fill(struct cpu *c, uint64_t la, uint32_t access, const struct translat
     uint32_t i = (uint32_t)(e - tlb->entry);
     uint64_t page = la & PAGE_MASK, gpa = t->gpa & PAGE_MASK;
     bool listed = !is_clear(e) && !tlb->global[i];
-    bool writable = t->writable && t->dirty && !(slot->flags & BP_RAM_READONLY);
+    bool writable = t->writable && t->dirty && memory_takes_stores(slot, gpa);
 
     e->rtag = t->readable ? page : TLB_NONE;
     e->wtag = TLB_NONE;

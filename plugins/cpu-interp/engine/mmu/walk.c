@@ -13,6 +13,7 @@
 #include "../engine.h"
 #include "../remote.h"
 #include "access.h"
+#include "physical.h"
 
 #define PTE_P 0x1u
 #define PTE_W 0x2u
@@ -166,6 +167,10 @@ static bool entry_set(struct cpu *c, const struct walk *w, uint32_t level, uint3
     /* A table in ROM, or a device: there is nothing to set. */
     if (!slot || (slot->flags & BP_RAM_READONLY))
         return true;
+    if (unlikely(!memory_takes_stores(slot, gpa))) {
+        physical_write(c, gpa, entry | bits, w->entry_bytes);
+        return true;
+    }
     if (w->entry_bytes == 4) {
         uint32_t *at = (uint32_t *)(void *)(slot->host + (gpa - slot->gpa));
         uint32_t before = (uint32_t)entry;
@@ -229,14 +234,17 @@ bool mmu_walk(struct cpu *c, uint64_t la, uint32_t access, struct translation *o
     if (!cpu_long_mode(c))
         la &= UINT32_MAX;
     do {
+        c->walking = WALKING_TABLES;
         found = walk_tables(c, la, &w);
         if (found == WALK_OK && !rights(c, &w, access, out))
             found = PF_P;
         if (found != WALK_OK) {
+            c->walking = 0;
             *error = error_code(c, access, found);
             return false;
         }
     } while (!entries_used(c, &w, access));
+    c->walking = 0;
     out->gpa = w.leaf;
     out->page_bytes = 1u << w.shift;
     out->global = (w.entry[w.levels - 1] & PTE_G) && (c->cr4 & CR4_PGE);

@@ -164,10 +164,10 @@ static uint64_t modify(struct cpu *c, const struct uop *u, uint64_t la, uint64_t
         } while (!host_swap(t.word, &word, next, t.bytes));
         return target_done(c, &t, word, bytes);
     }
-    pthread_mutex_lock(&c->engine->split_lock);
+    split_enter(c);
     old = load(c, u, la, bytes);
     store(c, u, la, compute(op, old, b, carry) & size_mask(bytes), bytes);
-    pthread_mutex_unlock(&c->engine->split_lock);
+    split_leave(c);
     return old;
 }
 
@@ -187,11 +187,11 @@ static uint64_t exchange_if(struct cpu *c, const struct uop *u, uint64_t la, uin
                  !host_swap(t.word, &word, target_with(&t, word, new, bytes), t.bytes));
         return target_done(c, &t, word, bytes);
     }
-    pthread_mutex_lock(&c->engine->split_lock);
+    split_enter(c);
     old = load(c, u, la, bytes);
     /* The store is done in any case, as on the bus. */
     store(c, u, la, old == expected ? new : old, bytes);
-    pthread_mutex_unlock(&c->engine->split_lock);
+    split_leave(c);
     return old;
 }
 
@@ -357,7 +357,7 @@ static bool host_swap16(struct cpu *c, void *p, uint64_t *low, uint64_t *high)
 #else
     uint64_t *words = p, first, next;
 
-    pthread_mutex_lock(&c->engine->split_lock);
+    split_enter(c);
     first = __atomic_load_n(&words[0], __ATOMIC_SEQ_CST);
     next = __atomic_load_n(&words[1], __ATOMIC_SEQ_CST);
     equal = first == *low && next == *high;
@@ -365,7 +365,7 @@ static bool host_swap16(struct cpu *c, void *p, uint64_t *low, uint64_t *high)
         __atomic_store_n(&words[0], c->reg[RBX], __ATOMIC_SEQ_CST);
         __atomic_store_n(&words[1], c->reg[RCX], __ATOMIC_SEQ_CST);
     }
-    pthread_mutex_unlock(&c->engine->split_lock);
+    split_leave(c);
     *low = first;
     *high = next;
 #endif
@@ -388,13 +388,13 @@ NOINLINE void compare_exchange16(struct cpu *c, const struct uop *u)
         if (t.gpa != NO_CODE)
             smc_stored(c, t.gpa, 16);
     } else {
-        pthread_mutex_lock(&c->engine->split_lock);
+        split_enter(c);
         low = load(c, u, la, 8);
         high = load(c, u, la + 8, 8);
         equal = low == c->reg[RAX] && high == c->reg[RDX];
         store(c, u, la, equal ? c->reg[RBX] : low, 8);
         store(c, u, la + 8, equal ? c->reg[RCX] : high, 8);
-        pthread_mutex_unlock(&c->engine->split_lock);
+        split_leave(c);
     }
     if (!equal) {
         c->reg[RAX] = low;

@@ -319,6 +319,8 @@ void event_deliver(struct cpu *c)
     struct delivery d = {.event = c->event, .rip = c->rip, .ext = c->event.soft ? 0 : 1};
     uint8_t stage = stage_of(&d.event);
 
+    if (unlikely(c->engine->user.event != NULL))
+        c->engine->user.event(c->engine->user.context, c);
     if (d.event.vector == EXC_PF && !d.event.external && !d.event.soft)
         c->cr2 = d.event.cr2;
     if (c->double_fault_stage == STAGE_DOUBLE_FAULT &&

@@ -58,7 +58,10 @@ static uint32_t bus_in(struct cpu *c, const struct uop *u, uint16_t port)
 {
     uint32_t value;
 
-    note_breakpoints(c, port, u->osize);
+    if (unlikely(c->engine->user.instruction != NULL))
+        c->rip = uop_rip(c, u);
+    else
+        note_breakpoints(c, port, u->osize);
     remote_bus_enter(c);
     value = c->bus->pio_read(c->handle, port, u->osize);
     remote_bus_leave(c);
@@ -69,7 +72,10 @@ static uint32_t bus_in(struct cpu *c, const struct uop *u, uint16_t port)
 
 static void bus_out(struct cpu *c, const struct uop *u, uint16_t port, uint32_t value)
 {
-    note_breakpoints(c, port, u->osize);
+    if (unlikely(c->engine->user.instruction != NULL))
+        c->rip = uop_rip(c, u);
+    else
+        note_breakpoints(c, port, u->osize);
     remote_bus_enter(c);
     c->bus->pio_write(c->handle, port, value, u->osize);
     remote_bus_leave(c);

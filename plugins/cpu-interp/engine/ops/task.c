@@ -200,6 +200,11 @@ void task_switch(struct cpu *c, const struct uop *u, uint16_t selector, enum tas
     wide = (tr.attributes & SYSTEM_WIDE) != 0;
     if (tr.limit < (wide ? 0x67 : 0x2bu))
         raise_error(c, u, EXC_TS, selector_error(selector, ext));
+    if (unlikely(c->engine->user.task != NULL)) {
+        if (u != NULL)
+            c->rip = uop_rip(c, u);
+        c->engine->user.task(c->engine->user.context, c, selector, reason, next);
+    }
     task_read(c, u, tr.base, wide, &t);
 
     if (reason == TASK_IRET)
