@@ -124,6 +124,7 @@ static int fill_config(struct bp_node *n, const char *key, const char *text, str
 
         if (!value)
             value = make_up(w, prop, made, sizeof(made));
+        n->placed |= value && prop->type == BP_PROP_PCI;
         if (value)
             err = config_add_value(&config, section, prop->name, value, strlen(value),
                                    "the validator", w->folder, 0, why);

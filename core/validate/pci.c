@@ -184,7 +184,8 @@ static struct bp_pci_function *functions(const struct bp_node *n)
 
 void world_pci_created(struct bp_node *n)
 {
-    const struct bp_pci_function *lost = n->pci ? pci_functions_lost(n->pci->host) : NULL;
+    const struct bp_pci_function *lost =
+        n->pci && !n->placed ? pci_functions_lost(n->pci->host) : NULL;
 
     if (lost)
         world_fail(n->world,

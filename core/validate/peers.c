@@ -17,6 +17,8 @@
 
 #define DISK_BYTES (1u << 20)
 #define REQUESTS 64u
+#define COLUMNS 80u /* of whoever sits at the far end of a stream */
+#define ROWS 25u
 
 struct peer {
     struct bp_node node; /* first: what the device holds */
@@ -361,7 +363,7 @@ static void act_char(struct peer *p, struct tape *t)
         break;
     case 1:
         doing(w, "event() of a char port");
-        p->port.chr.event(p->port_self, BP_CHAR_OPENED + what % BP_CHAR_RESIZED, 80, 25);
+        p->port.chr.event(p->port_self, BP_CHAR_OPENED + what % BP_CHAR_RESIZED, COLUMNS, ROWS);
         break;
     default:
         len = 1 + tape_below(t, sizeof(bytes));
@@ -462,6 +464,7 @@ static void settle(struct peer *p)
 {
     if (p->ops == &char_ops) {
         p->port.chr.event(p->port_self, BP_CHAR_OPENED, 0, 0);
+        p->port.chr.event(p->port_self, BP_CHAR_RESIZED, COLUMNS, ROWS);
         if (p->owes)
             p->port.chr.writable(p->port_self);
     } else if (p->ops == &net_ops) {

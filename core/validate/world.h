@@ -98,6 +98,7 @@ struct bp_node {
     pthread_mutex_t lock; /* the domain */
     uint64_t owner;       /* atomic; the thread inside, as pthread_self() gives it; 0: none */
     bool running;
+    bool placed;    /* by a key of its own, where on PCI it is: no fault of the plugin */
     bool restoring; /* its configuration space was loaded: reset() is that of loading */
     uint32_t depth; /* of calls into a backend under test: its port must not be called back */
 
@@ -223,8 +224,8 @@ int peer_link(struct bp_node *peer, const char *id, const void *port, void *port
 void peer_act(struct bp_node *n, struct tape *t);
 /* Before stop(): disks have done what they were asked. */
 void peers_quiesce(struct bp_node *n);
-/* Brings all far ends into the same state: somebody is there, the line is up, nothing is owed. The
- * instance runs. */
+/* Brings all far ends into the same state: somebody is there, before a window of one
+ * size, the line is up, nothing is owed. The instance runs. */
 void peers_settle(struct bp_node *n);
 /* Makes what far ends remember equal: none waits for a resume(), `to`'s owe what `from`'s do. */
 void peers_equal(struct bp_node *to, struct bp_node *from);

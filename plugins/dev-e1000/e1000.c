@@ -89,6 +89,11 @@ static void e1000_timer(void *self, uint32_t id)
 {
     struct e1000 *e = self;
 
+    if (id == TIMER_SENT) {
+        e->blocked = 0;
+        tx_run(e);
+        return;
+    }
     if (id >= TIMERS || !e->deadline_ns[id])
         return;
     e->deadline_ns[id] = 0;
@@ -158,8 +163,12 @@ static void e1000_reset(void *self, uint32_t kind)
     e->ioaddr = 0;
     e->level = 0;
     e->pci->intx_set(e->function, 0);
-    device_reset(e);
+    /* The link that there was is forgotten before the reset, not lost by it: a loss would stand as
+     * a cause in the registers of the PHY and of the MAC. */
+    e->phy_link = e->phy_link_was = 0;
+    e->reg[R_STATUS] = 0;
     phy_reset(e);
+    device_reset(e);
 }
 
 /* In D3 frames wake, and nothing is sent; on the way to D0 the device is reset (6.3.2). */
@@ -360,11 +369,10 @@ static int e1000_after_load(void *self)
     }
     for (uint32_t i = 0; i < TIMERS; i++)
         e->host->timer_set(e->node, i, e->deadline_ns[i] ? e->deadline_ns[i] : UINT64_MAX);
-    if (!e->deadline_ns[TIMER_TX])
-        timer_arm(e, TIMER_TX, 0); /* what waited for another backend */
-    e->level = 0;
-    e->pci->intx_set(e->function, 0);
-    irq_update(e);
+    if (e->blocked) /* this backend knows nothing of what that one had no room for */
+        e->host->timer_set(e->node, TIMER_SENT, e->host->clock_ns(e->node));
+    e->level = (e->reg[R_ICR] & e->reg[R_IMS]) && !e->deadline_ns[TIMER_ITR];
+    e->pci->intx_set(e->function, e->level);
     phy_update(e); /* this end's cable, whatever that of the saved one was */
     return 0;
 }

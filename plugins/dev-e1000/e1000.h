@@ -50,6 +50,7 @@ struct e1000_config {
 #define TIMER_PAUSE 7u
 #define TIMER_RESUME 8u /* rx_resume() where the backend may be the caller */
 #define TIMERS 9u
+#define TIMER_SENT TIMERS /* sent() of a backend that was another one's; none of deadline_ns */
 
 /* A context descriptor (3.3.6), as copied. */
 struct e1000_context {
@@ -102,7 +103,7 @@ struct e1000 {
     uint64_t deadline_ns[TIMERS];
 
     uint64_t itr_until_ns; /* no interrupt before */
-    uint8_t level;         /* of INTA */
+    uint8_t level;         /* of INTA; after a load that of causes which no ITR holds back */
     uint8_t d3;            /* in a power state that is not D0 */
     uint8_t in_tx;         /* inside tx_run() */
     uint8_t blocked;       /* the backend took less than it was given: sent() follows */

@@ -23,6 +23,7 @@ const struct bp_field e1000_fields[] = {
     BP_ARRAY(struct e1000, deadline_ns, 1),
     BP_FIELD(struct e1000, itr_until_ns, 1),
     BP_FIELD(struct e1000, d3, 1),
+    BP_FIELD(struct e1000, blocked, 1),
     BP_FIELD(struct e1000, phy_link, 1),
     BP_FIELD(struct e1000, phy_link_was, 1),
     BP_FIELD(struct e1000, an_done, 1),
@@ -83,6 +84,6 @@ int state_check(const struct e1000 *e)
         if (i < R_CRCERRS && register_bits(i) && (e->reg[i] & ~register_bits(i)) && i != R_EERD &&
             i != R_MDIC && i != R_PBA && i != R_ICR)
             return 0;
-    return e->reg[R_PBA] <= 0x400040u && e->d3 <= 1 && e->phy_link <= 1 && e->an_done <= 1 &&
-           eeprom_check(e) && tx_check(&e->tx);
+    return e->reg[R_PBA] <= 0x400040u && e->d3 <= 1 && e->blocked <= 1 && e->phy_link <= 1 &&
+           e->an_done <= 1 && eeprom_check(e) && tx_check(&e->tx);
 }

@@ -455,8 +455,11 @@ void virtio_instance_destroy(void *self)
 
 void virtio_instance_reset(void *self, uint32_t kind)
 {
+    struct virtio *v = self;
+
     (void)kind;
-    reset(self);
+    reset(v);
+    v->generation = 0; /* a driver's reset leaves it; after the machine's there is no driver */
 }
 
 int virtio_instance_start(void *self)
@@ -511,8 +514,9 @@ int virtio_instance_after_load(void *self)
                              "the snapshot's virtio device has features or queues that it cannot "
                              "have; the file is damaged");
     }
-    if (v->pending)
-        v->host->timer_set(v->node, VIRTIO_TIMER_WORK, 0);
+    /* What waited for its turn, or for the backend of the machine that was saved. */
+    for (uint32_t n = 0; n < v->queue_count; n++)
+        virtio_later(v, n);
     v->transport->after_load(v);
     return v->device->after_load ? v->device->after_load(v) : 0;
 }

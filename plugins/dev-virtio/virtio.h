@@ -172,7 +172,8 @@ void virtio_guest(const struct virtio *v, const char *what);
 /* A request of before a reset ended: the device may be idle again. */
 void virtio_idle(struct virtio *v);
 
-/* Members that every instance saves; the device's own follow in its table. */
+/* Members that every instance saves; the device's own follow in its table. `pending` is none:
+ * after a load every queue is looked at. */
 #define VIRTIO_FIELD(member)                                                                       \
     {                                                                                              \
         .name = #member, .offset = (uint32_t)offsetof(struct virtio, member),                      \
@@ -187,15 +188,14 @@ void virtio_idle(struct virtio *v);
     }
 #define VIRTIO_FIELDS                                                                              \
     VIRTIO_FIELD(accepted), VIRTIO_FIELD(device_select), VIRTIO_FIELD(driver_select),              \
-        VIRTIO_FIELD(generation), VIRTIO_FIELD(pending), VIRTIO_FIELD(queue_select),               \
-        VIRTIO_FIELD(config_vector), VIRTIO_FIELD(status), VIRTIO_FIELD(isr),                      \
-        BP_ARRAY(struct virtio, config, 1), VIRTIO_QUEUE_FIELD(desc), VIRTIO_QUEUE_FIELD(driver),  \
-        VIRTIO_QUEUE_FIELD(device), VIRTIO_QUEUE_FIELD(size), VIRTIO_QUEUE_FIELD(vector),          \
-        VIRTIO_QUEUE_FIELD(enabled), VIRTIO_QUEUE_FIELD(packed), VIRTIO_QUEUE_FIELD(event_idx),    \
-        VIRTIO_QUEUE_FIELD(indirect), VIRTIO_QUEUE_FIELD(avail_wrap),                              \
-        VIRTIO_QUEUE_FIELD(used_wrap), VIRTIO_QUEUE_FIELD(next_avail),                             \
-        VIRTIO_QUEUE_FIELD(next_used), VIRTIO_QUEUE_FIELD(in_flight),                              \
-        VIRTIO_QUEUE_FIELD(unsignalled)
+        VIRTIO_FIELD(generation), VIRTIO_FIELD(queue_select), VIRTIO_FIELD(config_vector),         \
+        VIRTIO_FIELD(status), VIRTIO_FIELD(isr), BP_ARRAY(struct virtio, config, 1),               \
+        VIRTIO_QUEUE_FIELD(desc), VIRTIO_QUEUE_FIELD(driver), VIRTIO_QUEUE_FIELD(device),          \
+        VIRTIO_QUEUE_FIELD(size), VIRTIO_QUEUE_FIELD(vector), VIRTIO_QUEUE_FIELD(enabled),         \
+        VIRTIO_QUEUE_FIELD(packed), VIRTIO_QUEUE_FIELD(event_idx), VIRTIO_QUEUE_FIELD(indirect),   \
+        VIRTIO_QUEUE_FIELD(avail_wrap), VIRTIO_QUEUE_FIELD(used_wrap),                             \
+        VIRTIO_QUEUE_FIELD(next_avail), VIRTIO_QUEUE_FIELD(next_used),                             \
+        VIRTIO_QUEUE_FIELD(in_flight), VIRTIO_QUEUE_FIELD(unsignalled)
 
 /* The instance table of a model whose create() is `create_` and whose fields are `fields_`. */
 #define VIRTIO_INSTANCE(create_, fields_)                                                          \

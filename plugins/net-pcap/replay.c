@@ -73,11 +73,24 @@ static void end_broken(struct replay *r)
     end(r, BP_LOG_WARN, why);
 }
 
-/* At the end of the file: starts over, or ends. */
-static void end_pass(struct replay *r)
+/* Back to the first frame of the file; 0 if that cannot be had, and the replay ends. */
+static int rewind_file(struct replay *r)
 {
     char why[sizeof(r->reader.why) + 64];
 
+    reader_close(&r->reader);
+    r->consumed = r->pass_delivered = 0;
+    r->begun = 0;
+    if (!reader_open_path(&r->reader, r->config->file))
+        return 1;
+    snprintf(why, sizeof(why), "cannot be read again: %s; its replay ends", r->reader.why);
+    end(r, BP_LOG_WARN, why);
+    return 0;
+}
+
+/* At the end of the file: starts over, or ends. */
+static void end_pass(struct replay *r)
+{
     r->passes++;
     if (!r->config->loop) {
         end(r, BP_LOG_INFO, "is replayed");
@@ -87,15 +100,8 @@ static void end_pass(struct replay *r)
         end(r, BP_LOG_WARN, "has no frame to replay again and again: its replay ends");
         return;
     }
-    reader_close(&r->reader);
-    if (reader_open_path(&r->reader, r->config->file)) {
-        snprintf(why, sizeof(why), "cannot be read again: %s; its replay ends", r->reader.why);
-        end(r, BP_LOG_WARN, why);
-        return;
-    }
-    r->consumed = r->pass_delivered = 0;
-    r->last_due_ns += PASS_NS;
-    r->begun = 0;
+    if (rewind_file(r))
+        r->last_due_ns += PASS_NS;
 }
 
 /* Reads the next frame. Without one r->frame_len stays 0: one was left out, a pass ended, or all
@@ -332,8 +338,16 @@ static int replay_create(const struct bp_host *host, struct bp_node *node, const
 
 static void replay_reset(void *self, uint32_t kind)
 {
-    (void)self;
-    (void)kind; /* the network does not notice that a guest starts over */
+    struct replay *r = self;
+
+    if (kind != BP_RESET_COLD || !r->started)
+        return; /* the network does not notice that a guest starts over */
+    r->host->timer_set(r->node, TIMER, UINT64_MAX);
+    r->frame_len = 0;
+    r->waits = r->started = r->ended = 0;
+    r->passes = r->delivered = r->refused = r->left_out = r->unheard = 0;
+    r->last_due_ns = r->last_when_ns = 0;
+    (void)rewind_file(r);
 }
 
 static int replay_start(void *self)

@@ -96,6 +96,55 @@ static void delays_go_on(void **state)
     nic_free(m);
 }
 
+/* Not held back by the ITR a second time. */
+static void interrupt_that_is_up_stays_up(void **state)
+{
+    struct nic *n = nic_started(), *m;
+
+    (void)state;
+    wr(n, E1000_ITR, 1000);
+    wr(n, E1000_IMS, INT_RXT0);
+    rx_give_frame(n, 100);
+    assert_int_equal(intx(n), 1);
+    m = moved(n);
+    assert_int_equal(intx(m), 1);
+    nic_free(n);
+    nic_free(m);
+}
+
+/* A card that waits for no backend sends nothing that it was not told to send. */
+static void load_sends_nothing_of_its_own(void **state)
+{
+    struct nic *n = nic_started(), *m;
+
+    (void)state;
+    make_frame(n, ram(n, TX_DATA), 100, NULL);
+    tx_legacy(n, TX_DATA, 100, SEND, 0, 0, 0);
+    m = moved(n); /* before TDT was written */
+    fake_advance_ns(m->h, 1000);
+    assert_int_equal(m->net->count, 0);
+    assert_int_equal(rd(m, E1000_TDH), 0);
+    tx_go(m);
+    assert_int_equal(m->net->count, 1);
+    nic_free(n);
+    nic_free(m);
+}
+
+static void power_on_leaves_no_cause_of_the_link_that_was(void **state)
+{
+    struct nic *n = nic_started();
+    struct e1000 *e = fake_self(n->h);
+
+    (void)state;
+    assert_true(rd(n, E1000_STATUS) & STATUS_LU);
+    fake_ops(n->h)->stop(e);
+    fake_ops(n->h)->reset(e, BP_RESET_COLD);
+    assert_int_equal(fake_ops(n->h)->start(e), 0);
+    assert_int_equal(e->phy[19], 0); /* the PHY's interrupt status */
+    assert_int_equal(e->reg[R_ICR], 0);
+    nic_free(n);
+}
+
 static void eeprom_goes_along(void **state)
 {
     struct nic *n = nic_new(), *m;
@@ -166,6 +215,7 @@ static void bad_snapshots_are_refused(void **state)
     REFUSES(reg[R_TDLEN], 0xffffffff);
     REFUSES(reg[R_RDH], 0x10000);
     REFUSES(d3, 2);
+    REFUSES(blocked, 2);
 }
 
 int main(void)
@@ -175,6 +225,9 @@ int main(void)
         cmocka_unit_test(packet_that_waited_is_sent_by_the_other_card),
         cmocka_unit_test(half_a_packet_is_finished_by_the_other_card),
         cmocka_unit_test(delays_go_on),
+        cmocka_unit_test(interrupt_that_is_up_stays_up),
+        cmocka_unit_test(load_sends_nothing_of_its_own),
+        cmocka_unit_test(power_on_leaves_no_cause_of_the_link_that_was),
         cmocka_unit_test(eeprom_goes_along),
         cmocka_unit_test(word_just_written_goes_along),
         cmocka_unit_test(bad_snapshots_are_refused),

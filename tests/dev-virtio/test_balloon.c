@@ -80,6 +80,28 @@ static void the_target_is_told(void **state)
     assert_int_equal(rig_config(r, 0, 4), 256);
     rig_set_config(r, 4, 200, 4);
     assert_int_equal(b->actual(fake_self(r->host)), 200 * UINT64_C(4096));
+    b->set_target(fake_self(r->host), 1 << 20); /* as it was */
+    assert_int_equal(fake_poll(r->host, 1000), 1);
+    assert_false(rig_config_interrupted(r));
+}
+
+static void power_on_begins_the_generations_anew(void **state)
+{
+    struct rig *r = *state;
+    struct virtio *v = fake_self(r->host);
+    uint32_t before;
+
+    rig_start(r, 0, 2);
+    interface(r)->set_target(v, 1 << 20);
+    fake_poll(r->host, 1000);
+    before = v->generation;
+    assert_int_not_equal(before, 0);
+    rig_set_status(r, 0); /* a driver that reads the configuration meanwhile sees no old one */
+    assert_int_equal(v->generation, before);
+    fake_ops(r->host)->stop(v);
+    fake_ops(r->host)->reset(v, BP_RESET_COLD);
+    assert_int_equal(fake_ops(r->host)->start(v), 0);
+    assert_int_equal(v->generation, 0);
 }
 
 static void statistics_are_asked_for(void **state)
@@ -142,6 +164,9 @@ static void state_moves_with_a_buffer_for_statistics(void **state)
     memcpy(fake_ram(to->host), fake_ram(r->host), FAKE_RAM_BYTES);
     memcpy(to->queues, r->queues, sizeof(to->queues));
     fake_move_state(r->host, to->host);
+    assert_false(rig_config_interrupted(to));
+    assert_int_equal(((struct virtio *)fake_self(to->host))->generation,
+                     ((struct virtio *)fake_self(r->host))->generation);
     fake_advance_ns(to->host, 2000000000);
     assert_true(rig_used(to, 2, NULL, NULL));
     rig_free(to);
@@ -212,6 +237,7 @@ static void bad_second_buffer_for_statistics(void **state)
 static const struct CMUnitTest tests[] = {
     RIG_EACH(pages_that_are_handed_over_are_discarded, setup, teardown),
     RIG_EACH(the_target_is_told, setup, teardown),
+    RIG_EACH(power_on_begins_the_generations_anew, setup, teardown),
     RIG_EACH(statistics_are_asked_for, setup, teardown),
     RIG_EACH(pages_that_are_reported_are_discarded, setup, teardown),
     RIG_EACH(queues_that_were_not_negotiated_move_up, setup, teardown),

@@ -180,6 +180,8 @@ static void the_window_is_told(void **state)
     assert_true(rig_config_interrupted(r));
     assert_int_equal(rig_config(r, CONSOLE_cols, 2), 132);
     assert_int_equal(rig_config(r, CONSOLE_rows, 2), 50);
+    chr[0]->port->event(chr[0]->port_self, BP_CHAR_RESIZED, 132, 50); /* as it was */
+    assert_false(rig_config_interrupted(r));
 }
 
 static void control(struct rig *r, uint32_t id, uint16_t event, uint16_t value)

@@ -271,6 +271,30 @@ static void a_snapshot_goes_on_where_it_was(void **state)
     link_free(to);
 }
 
+static void power_on_begins_anew_and_a_reset_of_the_guest_does_not(void **state)
+{
+    struct fixture *f = *state;
+    struct replay_config c;
+    struct fake_host *h;
+
+    make_file(f, 4, 10 * MS);
+    c = config_of(f, "1");
+    link_start(f->link, "replay", &c);
+    h = f->link->host;
+    fake_advance_ns(h, 15 * MS);
+    assert_int_equal(f->link->got, 2);
+    fake_ops(h)->stop(fake_self(h));
+    fake_ops(h)->reset(fake_self(h), BP_RESET_WARM);
+    assert_int_equal(fake_ops(h)->start(fake_self(h)), 0);
+    fake_advance_ns(h, 10 * MS);
+    assert_int_equal(f->link->got, 3);
+    fake_ops(h)->stop(fake_self(h));
+    fake_ops(h)->reset(fake_self(h), BP_RESET_COLD);
+    assert_int_equal(fake_ops(h)->start(fake_self(h)), 0);
+    fake_advance_ns(h, 100 * MS);
+    assert_int_equal(f->link->got, 7);
+}
+
 /* ---- bad files ---- */
 
 static void expect_refused(struct fixture *f, int err, const char *why)
@@ -470,6 +494,7 @@ int main(void)
         FOLDER_TEST(addresses_are_rewritten),
         FOLDER_TEST(what_a_capture_wrote_is_replayed),
         FOLDER_TEST(a_snapshot_goes_on_where_it_was),
+        FOLDER_TEST(power_on_begins_anew_and_a_reset_of_the_guest_does_not),
         FOLDER_TEST(bad_97_no_capture_is_told),
         FOLDER_TEST(bad_97_folder_and_pipe_are_told),
         FOLDER_TEST(bad_speed_and_pairs_are_told),

@@ -225,9 +225,12 @@ static void config_written(struct virtio *v, uint32_t offset, uint32_t value, ui
 static void show_target(struct balloon *b)
 {
     struct virtio *v = &b->virtio;
-    uint64_t pages = __atomic_load_n(&b->wanted, __ATOMIC_RELAXED);
+    uint64_t wanted = __atomic_load_n(&b->wanted, __ATOMIC_RELAXED);
+    uint32_t pages = wanted < UINT32_MAX ? (uint32_t)wanted : UINT32_MAX;
 
-    bp_put_le32(v->config + BALLOON_num_pages, pages < UINT32_MAX ? (uint32_t)pages : UINT32_MAX);
+    if (bp_le32(v->config + BALLOON_num_pages) == pages)
+        return; /* nothing that the driver would have to read */
+    bp_put_le32(v->config + BALLOON_num_pages, pages);
     virtio_config_changed(v);
 }
 

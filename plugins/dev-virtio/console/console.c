@@ -137,9 +137,12 @@ static void resized(struct console_port *p, uint32_t columns, uint32_t rows)
 {
     struct virtio *v = &p->console->virtio;
 
+    uint16_t columns_before = p->columns, rows_before = p->rows;
+
     p->columns = columns < UINT16_MAX ? (uint16_t)columns : 0;
     p->rows = rows < UINT16_MAX ? (uint16_t)rows : 0;
-    if (!p->is_console)
+    /* A backend tells its window when it starts: after a load often that of before. */
+    if (!p->is_console || (p->columns == columns_before && p->rows == rows_before))
         return;
     bp_put_le16(v->config + CONSOLE_cols, p->columns);
     bp_put_le16(v->config + CONSOLE_rows, p->rows);
@@ -209,8 +212,6 @@ static int after_load(struct virtio *v)
 
     for (uint32_t i = 0; i < c->port_count; i++) {
         c->ports[i].owed &= OWES_ADD | OWES_CONSOLE | OWES_NAME | OWES_OPEN | OWES_RESIZE;
-        virtio_later(v, console_receive_queue(i));
-        virtio_later(v, console_receive_queue(i) + 1);
         if (c->ports[i].chr.ops)
             c->ports[i].held =
                 1; /* the new backend may wait for a resume() that was the old one's */

@@ -160,8 +160,6 @@ static int after_load(struct virtio *v)
     net->resume_later = (1u << net->pairs) - 1;
     net->held = 0;
     v->host->timer_set(v->node, VIRTIO_TIMER_DEVICE, 0);
-    for (uint32_t pair = 0; pair < net->pairs; pair++)
-        virtio_later(v, 2 * pair + 1); /* what a full backend held up */
     if (virtio_has(v, VIRTIO_NET_F_GUEST_ANNOUNCE)) {
         net->announce = 1; /* the network may know the guest at another place */
         net_update_status(net, bp_le16(v->config + NET_status) & NET_S_LINK_UP);
