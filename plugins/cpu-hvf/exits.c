@@ -123,6 +123,10 @@ static int ept_violation(struct vcpu *v)
     uint64_t gpa = field_read(v, VMX_GUEST_PHYSICAL_ADDRESS);
     enum place place;
 
+    /* The IRET that comes again has not been done (SDM 3C, 27.2.1). */
+    if (qualification & EPT_NMI_UNBLOCKED &&
+        !(field_read(v, VMX_IDT_VECTORING) & INTERRUPTION_VALID))
+        field_write(v, VMX_INTERRUPTIBILITY, field_read(v, VMX_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
     if (qualification & EPT_WRITE && memory_log_write(v->vm, gpa))
         return 0;
     place = memory_place(v->vm, gpa);

@@ -195,6 +195,7 @@ enum vmx_exit {
 #define EPT_WRITABLE 0x10u
 #define EPT_EXECUTABLE 0x20u
 #define EPT_LINEAR_VALID 0x80u
-#define EPT_LINEAR_FINAL 0x100u /* not an access to a page table */
+#define EPT_LINEAR_FINAL 0x100u   /* not an access to a page table */
+#define EPT_NMI_UNBLOCKED 0x1000u /* by the IRET that exited */
 
 #endif
