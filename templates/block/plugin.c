@@ -1,4 +1,5 @@
-/* @NAME@ - a block backend that is a disk of memory: empty at first, and gone when the machine ends.
+/* @NAME@ - a block backend that is a disk of memory: empty at first, and gone when the machine
+ * ends.
  *
  * Requests are done on the loop, from a timer: none completes before submit() has returned.
  */
@@ -58,7 +59,8 @@ static int do_one(struct disk *d, const struct bp_block_request *r)
 
     if (r->type == BP_BLOCK_FLUSH)
         return 0;
-    if (r->offset % SECTOR || r->length % SECTOR || r->offset > d->size || r->length > d->size - r->offset)
+    if (r->offset % SECTOR || r->length % SECTOR || r->offset > d->size ||
+        r->length > d->size - r->offset)
         return -EINVAL;
     at = d->data + r->offset;
     if (r->type == BP_BLOCK_WRITE_ZEROES) {
@@ -115,8 +117,11 @@ static void submit(void *self, struct bp_block_request *const *requests, uint32_
     d->host->timer_set(d->node, TIMER, 0);
 }
 
-static const struct bp_block block_ops = {
-    .size = sizeof(struct bp_block), .attach = attach, .info = info, .submit = submit, .drain = drain};
+static const struct bp_block block_ops = {.size = sizeof(struct bp_block),
+                                          .attach = attach,
+                                          .info = info,
+                                          .submit = submit,
+                                          .drain = drain};
 
 static void timer(void *self, uint32_t id)
 {

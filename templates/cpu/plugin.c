@@ -1,5 +1,5 @@
-/* @NAME@ - a CPU backend for the smallest of processors: seven instructions of an 8086, enough for a
- * guest that writes to ports. Everything else stops the machine with a sentence.
+/* @NAME@ - a CPU backend for the smallest of processors: seven instructions of an 8086, enough for
+ * a guest that writes to ports. Everything else stops the machine with a sentence.
  *
  *     B0 ib  mov al, ib     B8 iw  mov ax, iw     BA iw  mov dx, iw
  *     EE     out dx, al     EF     out dx, ax     EB ib  jmp      F4  hlt
@@ -40,7 +40,8 @@ static int64_t probe(const struct bp_host *host, struct bp_node *node)
     return 0; /* it can run here, and has none of BP_CPU_* */
 }
 
-static int vm_create(const struct bp_host *host, struct bp_node *node, const void *config, uint32_t vcpus, void **out)
+static int vm_create(const struct bp_host *host, struct bp_node *node, const void *config,
+                     uint32_t vcpus, void **out)
 {
     struct vm *vm = calloc(1, sizeof(*vm));
 
@@ -70,12 +71,14 @@ static int mem_set(void *self, const struct bp_mem_slot *slot)
     struct vm *vm = self;
 
     if (slot->index >= SLOTS)
-        return bp_failf(vm->host, vm->node, -ENOSPC, "memory slot %u is not below %u", slot->index, SLOTS);
+        return bp_failf(vm->host, vm->node, -ENOSPC, "memory slot %u is not below %u", slot->index,
+                        SLOTS);
     vm->slots[slot->index] = *slot;
     return 0;
 }
 
-static int vcpu_create(void *vm, uint32_t index, struct bp_vcpu *handle, const struct bp_bus *bus, void **out)
+static int vcpu_create(void *vm, uint32_t index, struct bp_vcpu *handle, const struct bp_bus *bus,
+                       void **out)
 {
     struct vcpu *v = calloc(1, sizeof(*v));
 
@@ -157,8 +160,9 @@ static int step(struct vcpu *v)
         usleep(1000); /* nothing will wake it but a kick */
         return 0;
     default:
-        return bp_failf(v->vm->host, v->vm->node, -ENOTSUP, "the instruction 0x%02x at CS:IP %llx:%llx is not known",
-                        code[0], (unsigned long long)v->sys.cs.base, (unsigned long long)g->rip);
+        return bp_failf(v->vm->host, v->vm->node, -ENOTSUP,
+                        "the instruction 0x%02x at CS:IP %llx:%llx is not known", code[0],
+                        (unsigned long long)v->sys.cs.base, (unsigned long long)g->rip);
     }
 }
 
@@ -167,12 +171,11 @@ static int vcpu_run(void *self)
     struct vcpu *v = self;
     int err = 0;
 
-    while (!err && !__atomic_exchange_n(&v->kicked, 0, __ATOMIC_ACQ_REL)) {
+    while (!err && !__atomic_exchange_n(&v->kicked, 0, __ATOMIC_ACQ_REL))
         if (v->index)
             usleep(1000);
         else
             err = step(v);
-    }
     return err ? err : BP_STOP_KICKED;
 }
 

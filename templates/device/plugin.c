@@ -6,7 +6,7 @@
  *     0x00 ID      RO    "TICK"
  *     0x04 PERIOD  RW    microseconds from tick to tick; 0 counts as 1
  *     0x08 CONTROL RW    bit 0: the ticker runs
- *     0x0c STATUS  RW1C  bit 0: it ticked, bit 1: TARGET is no memory; the interrupt is up while not 0
+ *     0x0c STATUS  RW1C  bit 0: it ticked, bit 1: TARGET is no memory; the interrupt's level
  *     0x10 TARGET  RW    guest-physical address of 4 bytes that each tick stores TICKS to
  *     0x14 TICKS   RO
  */
@@ -16,7 +16,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { ID = 0x00, PERIOD = 0x04, CONTROL = 0x08, STATUS = 0x0c, TARGET = 0x10, TICKS = 0x14, PAGE = 0x1000 };
+enum {
+    ID = 0x00,
+    PERIOD = 0x04,
+    CONTROL = 0x08,
+    STATUS = 0x0c,
+    TARGET = 0x10,
+    TICKS = 0x14,
+    PAGE = 0x1000
+};
 
 #define RUN 1u
 #define TICKED 1u
@@ -77,13 +85,20 @@ static uint64_t ticker_read(void *self, uint64_t offset, uint32_t width)
 
     (void)width;
     switch (offset) {
-    case ID: return 0x4b434954;
-    case PERIOD: return t->period;
-    case CONTROL: return t->control;
-    case STATUS: return t->status;
-    case TARGET: return t->target;
-    case TICKS: return t->ticks;
-    default: return 0;
+    case ID:
+        return 0x4b434954;
+    case PERIOD:
+        return t->period;
+    case CONTROL:
+        return t->control;
+    case STATUS:
+        return t->status;
+    case TARGET:
+        return t->target;
+    case TICKS:
+        return t->ticks;
+    default:
+        return 0;
     }
 }
 
@@ -108,13 +123,18 @@ static void ticker_write(void *self, uint64_t offset, uint64_t value, uint32_t w
         t->target = (uint32_t)value;
         break;
     default:
-        bp_logf(t->host, t->node, BP_LOG_WARN | BP_LOG_GUEST, "no register at 0x%x can be written", (unsigned)offset);
+        bp_logf(t->host, t->node, BP_LOG_WARN | BP_LOG_GUEST, "no register at 0x%x can be written",
+                (unsigned)offset);
     }
 }
 
 static const struct bp_register registers[] = {
-    {"ID", ID, 4, BP_REG_RO},         {"PERIOD", PERIOD, 4, BP_REG_RW}, {"CONTROL", CONTROL, 4, BP_REG_RW},
-    {"STATUS", STATUS, 4, BP_REG_RW}, {"TARGET", TARGET, 4, BP_REG_RW}, {"TICKS", TICKS, 4, BP_REG_RO},
+    {"ID", ID, 4, BP_REG_RO},
+    {"PERIOD", PERIOD, 4, BP_REG_RW},
+    {"CONTROL", CONTROL, 4, BP_REG_RW},
+    {"STATUS", STATUS, 4, BP_REG_RW},
+    {"TARGET", TARGET, 4, BP_REG_RW},
+    {"TICKS", TICKS, 4, BP_REG_RO},
     {NULL, 0, 0, 0},
 };
 
@@ -179,8 +199,9 @@ static int after_load(void *self)
 
 /* What a snapshot holds. */
 static const struct bp_field fields[] = {
-    BP_FIELD(struct ticker, period, 1), BP_FIELD(struct ticker, control, 1), BP_FIELD(struct ticker, status, 1),
-    BP_FIELD(struct ticker, target, 1), BP_FIELD(struct ticker, ticks, 1),   BP_FIELD(struct ticker, next_ns, 1),
+    BP_FIELD(struct ticker, period, 1), BP_FIELD(struct ticker, control, 1),
+    BP_FIELD(struct ticker, status, 1), BP_FIELD(struct ticker, target, 1),
+    BP_FIELD(struct ticker, ticks, 1),  BP_FIELD(struct ticker, next_ns, 1),
     {NULL, 0, 0, 0, 0, 0, 0},
 };
 

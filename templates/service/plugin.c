@@ -1,7 +1,7 @@
 /* @NAME@ - a service that is a chronicle: it writes into the log what becomes of the machine.
  *
- * A service reaches the machine by "bp.machine-control/1", and runs on a loop of its own, never on a
- * vCPU.
+ * A service reaches the machine by "bp.machine-control/1", and runs on a loop of its own, never on
+ * a vCPU.
  */
 #include <backplane/plugin.h>
 #include <backplane/service.h>
@@ -29,12 +29,14 @@ static void changed(void *self, uint32_t state)
     static const char *const names[] = {"built", "running", "paused", "stopped"};
     struct chronicle *c = self;
 
-    bp_logf(c->host, c->node, BP_LOG_INFO, "the machine is %s", state < 4 ? names[state] : "elsewhere");
+    bp_logf(c->host, c->node, BP_LOG_INFO, "the machine is %s",
+            state < 4 ? names[state] : "elsewhere");
 }
 
 static void arm(struct chronicle *c)
 {
-    c->host->timer_set(c->node, TIMER, c->host->clock_ns(c->node) + c->config->every * UINT64_C(1000000000));
+    c->host->timer_set(c->node, TIMER,
+                       c->host->clock_ns(c->node) + c->config->every * UINT64_C(1000000000));
 }
 
 /* In guest time: while the machine is paused, none passes. */
@@ -89,8 +91,8 @@ static int start(void *self)
 
     while (!c->control->instance(c->node, count, &info))
         count++;
-    bp_logf(c->host, c->node, BP_LOG_INFO, "%u vCPUs and %u instances are about to run", c->control->vcpus(c->node),
-            count);
+    bp_logf(c->host, c->node, BP_LOG_INFO, "%u vCPUs and %u instances are about to run",
+            c->control->vcpus(c->node), count);
     arm(c);
     return 0;
 }
