@@ -45,8 +45,8 @@ static void golden_cases_hold(void **state)
 
 #include <cpuid.h>
 
-/* Where the manual leaves condition codes and corner cases open, the engine does as Intel's
- * processors do: on others there is nothing exact to compare with. */
+/* Where the manual leaves corner cases open, the engine does as Intel's processors do. AMD's (Zen
+ * 4) agree with them but for one: FSCALE and an unmasked underflow. */
 static bool host_is_intels(void)
 {
     unsigned eax, ebx, ecx, edx;
@@ -198,6 +198,7 @@ typedef struct f80_out unary(const struct f80 *a, uint16_t cw);
 typedef struct f80_bits convert(const struct f80 *a, uint16_t cw);
 
 #define ARITHMETIC_STATUS 0x23fu
+#define UNDERFLOW 0x10u
 #define ALL_STATUS 0x473fu
 
 static void check_binary(const char *name, binary *soft, binary *host, uint32_t mask,
@@ -205,15 +206,17 @@ static void check_binary(const char *name, binary *soft, binary *host, uint32_t 
 {
     uint64_t seed = 1;
 
-    if (!host_is_intels())
-        skip();
     for (uint32_t i = 0; i < ROUNDS; i++) {
         struct f80 a = operand(&seed), b = operand(&seed);
         uint16_t cw = control(&seed);
 
         if ((next(&seed) & 7) == 0)
             b.sign_exponent = (uint16_t)(a.sign_exponent ^ (next(&seed) & 0x8003));
-        same(name, &a, &b, cw, soft(&a, &b, cw), HOST(host(&a, &b, cw)), mask, status_only);
+        struct f80_out s = soft(&a, &b, cw), h = HOST(host(&a, &b, cw));
+        if (host == host_scale && !host_is_intels() &&
+            (s.status | h.status) & ~(uint32_t)cw & UNDERFLOW)
+            continue;
+        same(name, &a, &b, cw, s, h, mask, status_only);
     }
 }
 
@@ -222,8 +225,6 @@ static void check_f32(const char *name, with_f32 *soft, with_f32 *host, uint32_t
 {
     uint64_t seed = 2;
 
-    if (!host_is_intels())
-        skip();
     for (uint32_t i = 0; i < ROUNDS / 4; i++) {
         struct f80 a = operand(&seed), b = {0};
         uint32_t n = narrow_operand(&seed);
@@ -239,8 +240,6 @@ static void check_f64(const char *name, with_f64 *soft, with_f64 *host, uint32_t
 {
     uint64_t seed = 3;
 
-    if (!host_is_intels())
-        skip();
     for (uint32_t i = 0; i < ROUNDS / 4; i++) {
         struct f80 a = operand(&seed), b = {0};
         uint64_t n = double_operand(&seed);
@@ -255,8 +254,6 @@ static void check_unary(const char *name, unary *soft, unary *host, uint32_t mas
 {
     uint64_t seed = 4;
 
-    if (!host_is_intels())
-        skip();
     for (uint32_t i = 0; i < ROUNDS; i++) {
         struct f80 a = operand(&seed), b = {0};
         uint16_t cw = control(&seed);
@@ -269,8 +266,6 @@ static void check_convert(const char *name, convert *soft, convert *host, uint32
 {
     uint64_t seed = 5;
 
-    if (!host_is_intels())
-        skip();
     for (uint32_t i = 0; i < ROUNDS; i++) {
         struct f80 a = operand(&seed), b = {0};
         uint16_t cw = control(&seed);
@@ -437,8 +432,6 @@ static void transcendental_functions_are_near_the_hosts(void **state)
     uint64_t seed = 7;
 
     (void)state;
-    if (!host_is_intels())
-        skip();
     for (uint32_t i = 0; i < ROUNDS / 4; i++) {
         struct f80 a = in_range(&seed, -40, 40), b = in_range(&seed, -40, 80), zero = {0};
         uint16_t cw = 0x37f;
