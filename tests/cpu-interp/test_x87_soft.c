@@ -403,7 +403,7 @@ static void close_to(const char *name, const struct f80 *a, const struct f80 *b,
 {
     __extension__ __int128 distance =
         (__int128)soft.value.mantissa - host.value.mantissa +
-        ((__int128)(soft.value.sign_exponent - host.value.sign_exponent) << 63);
+        (__int128)(soft.value.sign_exponent - host.value.sign_exponent) * (INT64_MAX + UINT64_C(1));
 
     if (unmasked_before(cw, host.status, 7)) {
         soft.value = host.value;
