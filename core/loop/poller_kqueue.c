@@ -32,8 +32,10 @@ static int change(struct poller *p, uintptr_t ident, int16_t filter, uint16_t fl
                   uint32_t fflags, int64_t data, uint64_t key)
 {
     struct kevent event;
+    /* A key is no pointer; the field for what the user wants back is one. */
+    void *user = (void *)(uintptr_t)key; /* NOLINT(performance-no-int-to-ptr) */
 
-    EV_SET(&event, ident, filter, flags, fflags, data, (void *)(uintptr_t)key);
+    EV_SET(&event, ident, filter, flags, fflags, data, user);
     return kevent(p->kqueue_fd, &event, 1, NULL, 0, NULL) < 0 ? -errno : 0;
 }
 
