@@ -237,6 +237,7 @@ static const struct bp_prop cpu_props[] = {
 static const struct bp_model cpu_model = {
     .size = sizeof(struct bp_model),
     .kind = BP_KIND_CPU,
+    .flags = BP_MODEL_IRQCHIP,
     .id = "count",
     .summary = "no CPU: a vCPU that only accesses the bus, for tests/bench",
     .props = cpu_props,
