@@ -37,11 +37,13 @@ struct resources {
     uint32_t fds, threads;
     uint8_t open[128]; /* a bit for each of the first descriptors */
 };
+/* Before the first resources_take() of a process. */
+void resources_start(void);
 void resources_take(struct resources *r);
 /* Fails if `fds` or threads grew since `before`, after `lives` lives. */
 void resources_compare(struct world *w, const struct resources *before, uint32_t lives);
-/* Fails if memory grew as much as a leak in each of `lives` lives would make it. */
-void resources_compare_memory(struct world *w, const struct resources *before, uint32_t lives);
+/* Fails if `lives` calls of `life` leave a descriptor or a thread, or memory time and again. */
+void resources_watch(struct world *w, uint32_t lives, void (*life)(struct world *w));
 
 /* fuzz.c: drives the model for `seconds` with inputs that reach new code, if it was built with
  * coverage; ends by a verdict. */

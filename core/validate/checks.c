@@ -162,14 +162,14 @@ static void check_properties(struct world *w)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static void live(struct world *w, uint32_t things)
+static void live(struct world *w)
 {
     struct tape tape;
     struct bp_node *n;
 
     tape_random(&tape, w->seed);
     n = node_running(w, &tape);
-    drive(n, &tape, things);
+    drive(n, &tape, 10);
     node_end(n);
 }
 
@@ -183,21 +183,14 @@ static uint64_t host_ns(void)
 
 static void check_life(struct world *w)
 {
-    struct resources before;
     uint64_t start_ns = host_ns();
-    uint32_t lives;
 
+    resources_start();
     for (uint32_t i = 0; i < LIVES_FIRST; i++)
-        live(w, 10);
+        live(w);
     /* All lives are the same, so that their number changes nothing of what a seed finds. */
-    lives = host_ns() - start_ns > (uint64_t)LIVES_FIRST * LIFE_SLOW_NS ? LIVES_SLOW : LIVES;
-    resources_take(&before);
-    for (uint32_t i = 0; i < lives; i++) {
-        live(w, 10);
-        if (i < 10 || i % 50 == 49)
-            resources_compare(w, &before, i + 1);
-    }
-    resources_compare_memory(w, &before, lives);
+    resources_watch(
+        w, host_ns() - start_ns > (uint64_t)LIVES_FIRST * LIFE_SLOW_NS ? LIVES_SLOW : LIVES, live);
     world_pass(w);
 }
 

@@ -23,6 +23,8 @@
 #define LEAK_FEW_BYTES 24u /* a life of few, among which a cache that grows counts for more */
 #define FEW_LIVES 1000u
 #define LEAK_PAGE 4096u
+/* What the C library keeps of the stack of a thread comes once, what leaks in each round. */
+#define LEAK_ROUNDS 3u
 
 /* Of the sanitizers' common interface; absent without them. */
 extern size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
@@ -50,6 +52,13 @@ static uint64_t mapped_bytes(void)
         text[0] = '\0';
     fclose(f);
     return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void resources_start(void)
+{
+    /* A thread that finds the heap busy makes one of its own, 64 MiB of address space: that is how
+     * malloc() scales, and no leak. */
+    mallopt(M_ARENA_MAX, 1);
 }
 
 void resources_take(struct resources *r)
@@ -115,17 +124,44 @@ void resources_compare(struct world *w, const struct resources *before, uint32_t
                    lives, lives == 1 ? "fe" : "ves");
 }
 
-void resources_compare_memory(struct world *w, const struct resources *before, uint32_t lives)
+/* Whether memory grew as much as a leak in each life would make it, and the sentence that says so.
+ */
+static bool memory_grew(const struct resources *before, uint32_t lives, char *text, size_t room)
 {
     uint64_t least = (uint64_t)lives * (lives < FEW_LIVES ? LEAK_FEW_BYTES : LEAK_BYTES);
     struct resources now;
 
     resources_take(&now);
     if (now.heap > before->heap && now.heap - before->heap >= least)
-        world_fail(w, "it leaks memory: %llu bytes more are allocated after %u lives, %llu a life",
-                   (unsigned long long)(now.heap - before->heap), lives,
-                   (unsigned long long)((now.heap - before->heap) / lives));
-    if (now.mapped > before->mapped && now.mapped - before->mapped >= (uint64_t)LEAK_PAGE * lives)
-        world_fail(w, "it leaks mappings: %llu bytes more are mapped after %u lives",
-                   (unsigned long long)(now.mapped - before->mapped), lives);
+        snprintf(text, room,
+                 "it leaks memory: %llu bytes more are allocated after %u lives, %llu a life",
+                 (unsigned long long)(now.heap - before->heap), lives,
+                 (unsigned long long)((now.heap - before->heap) / lives));
+    else if (now.mapped > before->mapped &&
+             now.mapped - before->mapped >= (uint64_t)LEAK_PAGE * lives)
+        snprintf(text, room, "it leaks mappings: %llu bytes more are mapped after %u lives",
+                 (unsigned long long)(now.mapped - before->mapped), lives);
+    else
+        return false;
+    return true;
+}
+
+void resources_watch(struct world *w, uint32_t lives, void (*life)(struct world *w))
+{
+    struct resources before;
+    uint32_t rounds = 0;
+    char text[160];
+    bool grew;
+
+    do {
+        resources_take(&before);
+        for (uint32_t i = 0; i < lives; i++) {
+            life(w);
+            if (i < 10 || i % 50 == 49)
+                resources_compare(w, &before, i + 1);
+        }
+        grew = memory_grew(&before, lives, text, sizeof(text));
+    } while (grew && ++rounds < LEAK_ROUNDS);
+    if (grew)
+        world_fail(w, "%s", text);
 }
