@@ -174,11 +174,13 @@ void fake_nic_turn(struct fake_nic *n, int ms)
 
 void fake_nic_expect_quiet(struct fake_nic *n)
 {
+    uint32_t before = n->got.count + n->refused;
     unsigned calls = 0;
 
     for (int i = 0; i < 20; i++)
         calls += fake_poll(n->host, 1);
-    assert_true(calls <= 2);
+    /* A call that brought frames had its reason: a kernel's IPv6 speaks whenever it likes to. */
+    assert_true(calls <= 2 + (n->got.count + n->refused - before));
 }
 
 /* ---- a backend ----------------------------------------------------------------------------------

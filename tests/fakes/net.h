@@ -64,7 +64,8 @@ uint32_t fake_nic_send_frames(struct fake_nic *n, uint32_t queue, const struct b
 void fake_nic_resume(struct fake_nic *n, uint32_t queue, uint32_t room);
 /* The loop runs for one turn: `ms` of guest time, and what is ready within `ms`. */
 void fake_nic_turn(struct fake_nic *n, int ms);
-/* Fails the test unless nothing happens on the loop any more: no busy loop. */
+/* Fails the test unless nothing happens on the loop any more, but for frames that come: no busy
+ * loop. */
 void fake_nic_expect_quiet(struct fake_nic *n);
 
 /* Runs the loop until `condition`, or fails. Bounded by turns, not by the clock. */
