@@ -102,7 +102,7 @@ static const char *type_name(uint32_t type)
 /* Takes the part for `machine` of a universal file as the image. */
 static int choose_part(struct image *image, uint32_t machine, struct error *e)
 {
-    uint8_t head[FAT_HEADER_BYTES], arch[FAT_ARCH_BYTES];
+    uint8_t head[FAT_HEADER_BYTES] = {0}, arch[FAT_ARCH_BYTES] = {0};
     int err = read_at(image, 0, head, sizeof(head), "headers", e);
     uint32_t count = err ? 0 : be32(head + 4), found = 0;
 
