@@ -47,7 +47,7 @@ static void name_register(const struct bp_region *r, uint64_t offset, bool write
 
         if (!reg->name)
             break;
-        if (reg->access == (write ? BP_REG_RO : BP_REG_WO))
+        if ((reg->access & BP_REG_ACCESS) == (write ? BP_REG_RO : BP_REG_WO))
             continue;
         if (offset >= reg->offset && offset - reg->offset < reg->width) {
             snprintf(text, room, "%s.%s", owner, reg->name);

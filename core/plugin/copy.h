@@ -33,6 +33,8 @@ int copy_check_stride(const struct copy *c, const char *what, uint32_t stride, u
 
 /* Fills to->props and prop_count from the table `from` of `stride`; to->config_size is set. */
 int copy_props(struct copy *c, const struct bp_prop *from, uint32_t stride, struct model *to);
+/* Fills to->regions and region_count from `from`, which may be NULL. */
+int copy_regions(struct copy *c, const struct bp_region_ops *const *from, struct model *to);
 /* Replaces to->instance.fields by a copy. */
 int copy_fields(struct copy *c, struct model *to);
 

@@ -108,6 +108,45 @@ static void print_prop(FILE *f, const struct bp_prop *p)
     fprintf(f, "\n        %s\n", p->help);
 }
 
+static const char *access_name(const struct bp_register *reg)
+{
+    static const char *const names[] = {
+        [BP_REG_RW] = "RW", [BP_REG_RO] = "RO", [BP_REG_WO] = "WO", [BP_REG_RC] = "RC"};
+
+    return names[reg->access & BP_REG_ACCESS];
+}
+
+/* What a driver puts there, or NULL. */
+static const char *holds_name(const struct bp_register *reg)
+{
+    return reg->access & BP_REG_ADDRESS        ? "address"
+           : reg->access & BP_REG_ADDRESS_HIGH ? "address-high"
+           : reg->access & BP_REG_LENGTH       ? "length"
+           : reg->access & BP_REG_DOORBELL     ? "doorbell"
+                                               : NULL;
+}
+
+static void print_region(FILE *f, const struct model_region *r)
+{
+    int width = 1;
+
+    fprintf(f, "    region %s: accesses of %u", r->name, r->min_access);
+    if (r->min_access != r->max_access)
+        fprintf(f, " to %u", r->max_access);
+    fprintf(f, " byte%s\n", r->max_access == 1 ? "" : "s");
+    for (uint32_t i = 0; i < r->register_count; i++)
+        if ((int)strlen(r->registers[i].name) > width)
+            width = (int)strlen(r->registers[i].name);
+    for (uint32_t i = 0; i < r->register_count; i++) {
+        const struct bp_register *reg = &r->registers[i];
+        const char *holds = holds_name(reg);
+
+        fprintf(f, "        0x%04" PRIx64 "  %-*s  %s  %u byte%s%s%s\n", reg->offset, width,
+                reg->name, access_name(reg), reg->width, reg->width == 1 ? "" : "s",
+                holds ? ", DMA " : "", holds ? holds : "");
+    }
+}
+
 static void print_model_line(FILE *f, const struct model *m, int width)
 {
     fprintf(f, "  %-*s %-8s %s\n", width, m->id, plugin_kind_name(m->kind), m->summary);
@@ -139,6 +178,8 @@ static void print_plugin(FILE *f, const struct plugin *p)
                 m->flags & BP_MODEL_THREAD ? ", may have a thread" : "", m->summary);
         for (uint32_t j = 0; j < m->prop_count; j++)
             print_prop(f, &m->props[j]);
+        for (uint32_t j = 0; j < m->region_count; j++)
+            print_region(f, &m->regions[j]);
     }
 }
 
@@ -211,6 +252,27 @@ static void add_prop(struct json *j, struct json_object *to, const struct bp_pro
     add_text(j, o, "help", p->help);
 }
 
+static void add_region(struct json *j, struct json_object *to, const struct model_region *r)
+{
+    struct json_object *o = add(j, to, NULL, json_object_new_object()), *inner;
+
+    add_text(j, o, "name", r->name);
+    add_number(j, o, "min-access", r->min_access);
+    add_number(j, o, "max-access", r->max_access);
+    to = add(j, o, "registers", json_object_new_array());
+    for (uint32_t i = 0; i < r->register_count; i++) {
+        const struct bp_register *reg = &r->registers[i];
+
+        inner = add(j, to, NULL, json_object_new_object());
+        add_text(j, inner, "name", reg->name);
+        add_number(j, inner, "offset", reg->offset);
+        add_number(j, inner, "width", reg->width);
+        add_text(j, inner, "access", access_name(reg));
+        if (holds_name(reg))
+            add_text(j, inner, "dma", holds_name(reg));
+    }
+}
+
 static void add_model(struct json *j, struct json_object *to, const struct model *m, bool first)
 {
     struct json_object *o = add(j, to, NULL, json_object_new_object()), *inner;
@@ -228,6 +290,11 @@ static void add_model(struct json *j, struct json_object *to, const struct model
     inner = add(j, o, "properties", json_object_new_array());
     for (uint32_t i = 0; i < m->prop_count; i++)
         add_prop(j, inner, &m->props[i]);
+    if (m->region_count) {
+        inner = add(j, o, "regions", json_object_new_array());
+        for (uint32_t i = 0; i < m->region_count; i++)
+            add_region(j, inner, &m->regions[i]);
+    }
     if (field) {
         inner = add(j, o, "state", json_object_new_object());
         add_number(j, inner, "version", m->instance.state_version);

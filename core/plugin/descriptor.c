@@ -229,6 +229,8 @@ static int copy_model(struct copy *c, const struct bp_model *from, const struct 
     to->flags = model.flags & MODEL_FLAGS;
     to->config_size = model.config_size;
     err = copy_props(c, model.props, model.prop_stride, to);
+    if (!err)
+        err = copy_regions(c, model.regions, to);
     return err ? err : copy_ops(c, &model, to);
 }
 

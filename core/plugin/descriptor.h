@@ -15,6 +15,8 @@
 #define DESCRIPTOR_PROPS_MAX 1024u
 #define DESCRIPTOR_CHOICES_MAX 1024u
 #define DESCRIPTOR_FIELDS_MAX 4096u
+#define DESCRIPTOR_REGIONS_MAX 64u
+#define DESCRIPTOR_REGISTERS_MAX 4096u
 #define DESCRIPTOR_CONFIG_MAX (1u << 20) /* bytes of a config struct */
 
 /* Copies everything that `from` says, at any size and stride, to tables of this host's in `arena`,

@@ -17,6 +17,15 @@
 struct plugin;
 struct plugins;
 
+/* A region that instances of a model make, as far as its table tells. */
+struct model_region {
+    const char *name;
+    const struct bp_register *registers; /* stride sizeof(struct bp_register); name NULL ends it */
+    uint32_t register_count;
+    uint8_t min_access, max_access; /* bytes */
+    uint8_t reserved[2];
+};
+
 /* A model with every table at this host's size. Lives as long as its registry. */
 struct model {
     const struct plugin *plugin;
@@ -28,6 +37,9 @@ struct model {
     uint32_t reserved;
     struct bp_instance_ops instance; /* every kind but CPU; no member NULL but `fields` */
     struct bp_cpu_ops cpu;           /* kind CPU; no member NULL */
+    const struct model_region *regions;
+    uint32_t region_count;
+    uint32_t reserved2;
 };
 
 struct plugin {

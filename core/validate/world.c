@@ -345,7 +345,7 @@ static void check_registers(struct bp_node *n, const struct bp_region_ops *ops, 
 
         if (!reg->name)
             return;
-        if (!reg->width || reg->access > BP_REG_RC ||
+        if (!reg->width || (reg->access & BP_REG_ACCESS) > BP_REG_RC ||
             __builtin_add_overflow(reg->offset, reg->width, &end) || end > length)
             world_fail(n->world,
                        "region %s: register %s of %u bytes at 0x%llx is malformed, or does not lie "

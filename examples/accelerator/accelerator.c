@@ -9,8 +9,9 @@
  *     0x04 STATUS    RW1C  bit 0 DONE: a descriptor was; bit 1 ERROR: one failed
  *     0x08 RING_LOW  RW    guest-physical address of the ring, a multiple of 32
  *     0x0c RING_HIGH RW
- *     0x10 RING_SIZE RW    descriptors in it: a power of two, up to 256; 0 stops. Sets HEAD = TAIL
- * = 0 0x14 HEAD      RW    doorbell: descriptors that the guest has filled in so far; counts on
+ *     0x10 RING_SIZE RW    descriptors in it: a power of two, up to 256; 0 stops. Sets HEAD and
+ *                          TAIL to 0
+ *     0x14 HEAD      RW    doorbell: descriptors that the guest has filled in so far; counts on
  *                          beyond RING_SIZE
  *     0x18 TAIL      RO    those that are done; at HEAD the device is idle
  *
@@ -299,10 +300,10 @@ static void write_register(void *self, uint64_t offset, uint64_t value, uint32_t
 static const struct bp_register registers[] = {
     {"ID", ID, 4, BP_REG_RO},
     {"STATUS", STATUS, 4, BP_REG_RW},
-    {"RING_LOW", RING_LOW, 4, BP_REG_RW},
-    {"RING_HIGH", RING_HIGH, 4, BP_REG_RW},
-    {"RING_SIZE", RING_SIZE, 4, BP_REG_RW},
-    {"HEAD", HEAD, 4, BP_REG_RW},
+    {"RING_LOW", RING_LOW, 4, BP_REG_RW | BP_REG_ADDRESS},
+    {"RING_HIGH", RING_HIGH, 4, BP_REG_RW | BP_REG_ADDRESS_HIGH},
+    {"RING_SIZE", RING_SIZE, 4, BP_REG_RW | BP_REG_LENGTH},
+    {"HEAD", HEAD, 4, BP_REG_RW | BP_REG_DOORBELL},
     {"TAIL", TAIL, 4, BP_REG_RO},
     {NULL, 0, 0, 0},
 };
@@ -428,6 +429,8 @@ static const struct bp_prop props[] = {
     {.name = NULL},
 };
 
+static const struct bp_region_ops *const regions[] = {&region_ops, NULL};
+
 static const struct bp_model model = {
     .size = sizeof(struct bp_model),
     .kind = BP_KIND_DEVICE,
@@ -438,6 +441,7 @@ static const struct bp_model model = {
     .config_size = sizeof(struct config),
     .flags = BP_MODEL_THREAD, /* the work by timer may have a thread of its own */
     .instance = &instance,
+    .regions = regions,
 };
 
 static const struct bp_model *const models[] = {&model, NULL};

@@ -348,6 +348,8 @@ static const struct bp_prop props[] = {
     {.name = NULL},
 };
 
+static const struct bp_region_ops *const regions[] = {&region_ops, NULL};
+
 static const struct bp_model model = {
     .size = sizeof(struct bp_model),
     .kind = BP_KIND_DEVICE,
@@ -357,6 +359,7 @@ static const struct bp_model model = {
     .prop_stride = sizeof(struct bp_prop),
     .config_size = sizeof(struct config),
     .instance = &instance,
+    .regions = regions,
 };
 
 static const struct bp_model *const models[] = {&model, NULL};

@@ -143,11 +143,16 @@ static void scratch_write(void *self, uint64_t offset, uint64_t value, uint32_t 
 }
 
 static const struct bp_register registers[] = {
-    {"ID", ID, 4, BP_REG_RO},           {"SCRATCH", SCRATCH, 4, BP_REG_RW},
-    {"ADD", ADD, 4, BP_REG_WO},         {"SUM", SUM, 4, BP_REG_RO},
-    {"STATUS", STATUS, 4, BP_REG_RW},   {"ENABLE", ENABLE, 4, BP_REG_RW},
-    {"DMA_LOW", DMA_LOW, 4, BP_REG_RW}, {"DMA_HIGH", DMA_HIGH, 4, BP_REG_RW},
-    {"COMMAND", COMMAND, 4, BP_REG_WO}, {NULL, 0, 0, 0},
+    {"ID", ID, 4, BP_REG_RO},
+    {"SCRATCH", SCRATCH, 4, BP_REG_RW},
+    {"ADD", ADD, 4, BP_REG_WO},
+    {"SUM", SUM, 4, BP_REG_RO},
+    {"STATUS", STATUS, 4, BP_REG_RW},
+    {"ENABLE", ENABLE, 4, BP_REG_RW},
+    {"DMA_LOW", DMA_LOW, 4, BP_REG_RW | BP_REG_ADDRESS},
+    {"DMA_HIGH", DMA_HIGH, 4, BP_REG_RW | BP_REG_ADDRESS_HIGH},
+    {"COMMAND", COMMAND, 4, BP_REG_WO | BP_REG_DOORBELL},
+    {NULL, 0, 0, 0},
 };
 
 static const struct bp_region_ops region_ops = {
@@ -244,6 +249,8 @@ static const struct bp_prop props[] = {
     {.name = NULL},
 };
 
+static const struct bp_region_ops *const regions[] = {&region_ops, NULL};
+
 static const struct bp_model model = {
     .size = sizeof(struct bp_model),
     .kind = BP_KIND_DEVICE,
@@ -253,6 +260,7 @@ static const struct bp_model model = {
     .prop_stride = sizeof(struct bp_prop),
     .config_size = sizeof(struct config),
     .instance = &instance,
+    .regions = regions,
 };
 
 static const struct bp_model *const models[] = {&model, NULL};

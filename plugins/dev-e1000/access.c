@@ -25,7 +25,7 @@ struct properties {
 };
 
 #define PROPERTIES(name, offset, access_, bits_, reset_)                                           \
-    [R_##name] = {.bits = (bits_), .reset = (reset_), .access = (access_)},
+    [R_##name] = {.bits = (bits_), .reset = (reset_), .access = (access_)&BP_REG_ACCESS},
 static const struct properties properties[R_COUNT] = {E1000_REGISTERS(PROPERTIES)};
 
 /* From an offset to an index and 1; 0: nothing there. */

@@ -35,6 +35,8 @@ static const struct bp_prop props[] = {
     {.name = NULL},
 };
 
+static const struct bp_region_ops *const regions[] = {&e1000_memory_ops, &e1000_io_ops, NULL};
+
 static const struct bp_model e1000_model = {
     .size = sizeof(struct bp_model),
     .kind = BP_KIND_DEVICE,
@@ -44,6 +46,7 @@ static const struct bp_model e1000_model = {
     .prop_stride = sizeof(struct bp_prop),
     .config_size = sizeof(struct e1000_config),
     .instance = &e1000_ops,
+    .regions = regions,
 };
 
 static const struct bp_model *const models[] = {&e1000_model, NULL};

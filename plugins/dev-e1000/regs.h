@@ -65,11 +65,11 @@
     X(RCTL, 0x0100, RW, 0x06dfb3fe, 0)                                                             \
     X(FCRTL, 0x2160, RW, 0x8000fff8, 0)                                                            \
     X(FCRTH, 0x2168, RW, 0x0000fff8, 0)                                                            \
-    X(RDBAL, 0x2800, RW, 0xfffffff0, 0)                                                            \
-    X(RDBAH, 0x2804, RW, ALL, 0)                                                                   \
-    X(RDLEN, 0x2808, RW, 0x000fff80, 0)                                                            \
+    X(RDBAL, 0x2800, RW | BP_REG_ADDRESS, 0xfffffff0, 0)                                           \
+    X(RDBAH, 0x2804, RW | BP_REG_ADDRESS_HIGH, ALL, 0)                                             \
+    X(RDLEN, 0x2808, RW | BP_REG_LENGTH, 0x000fff80, 0)                                            \
     X(RDH, 0x2810, RW, 0x0000ffff, 0)                                                              \
-    X(RDT, 0x2818, RW, 0x0000ffff, 0)                                                              \
+    X(RDT, 0x2818, RW | BP_REG_DOORBELL, 0x0000ffff, 0)                                            \
     X(RDTR, 0x2820, RW, 0x0000ffff, 0)                                                             \
     X(RXDCTL, 0x2828, RW, 0x013f3f3f, 0x01010000)                                                  \
     X(RADV, 0x282c, RW, 0x0000ffff, 0)                                                             \
@@ -80,11 +80,11 @@
     X(TIPG, 0x0410, RW, 0x3fffffff, 0x00602008)                                                    \
     X(AIFS, 0x0458, RW, 0x0000ffff, 0)                                                             \
     X(TXDMAC, 0x3000, RW, 0x00000001, 0)                                                           \
-    X(TDBAL, 0x3800, RW, 0xfffffff0, 0)                                                            \
-    X(TDBAH, 0x3804, RW, ALL, 0)                                                                   \
-    X(TDLEN, 0x3808, RW, 0x000fff80, 0)                                                            \
+    X(TDBAL, 0x3800, RW | BP_REG_ADDRESS, 0xfffffff0, 0)                                           \
+    X(TDBAH, 0x3804, RW | BP_REG_ADDRESS_HIGH, ALL, 0)                                             \
+    X(TDLEN, 0x3808, RW | BP_REG_LENGTH, 0x000fff80, 0)                                            \
     X(TDH, 0x3810, RW, 0x0000ffff, 0)                                                              \
-    X(TDT, 0x3818, RW, 0x0000ffff, 0)                                                              \
+    X(TDT, 0x3818, RW | BP_REG_DOORBELL, 0x0000ffff, 0)                                            \
     X(TIDV, 0x3820, RW, 0x0000ffff, 0)                                                             \
     X(TXDCTL, 0x3828, RW, 0xff3f3f3f, 0)                                                           \
     X(TADV, 0x382c, RW, 0x0000ffff, 0)                                                             \

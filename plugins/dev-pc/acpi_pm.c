@@ -399,6 +399,8 @@ static const struct bp_prop acpi_pm_props[] = {
     {.name = NULL},
 };
 
+static const struct bp_region_ops *const regions[] = {&acpi_pm_region, &pm_timer_region, NULL};
+
 const struct bp_model acpi_pm_model = {
     .size = sizeof(struct bp_model),
     .kind = BP_KIND_DEVICE,
@@ -408,4 +410,5 @@ const struct bp_model acpi_pm_model = {
     .prop_stride = sizeof(struct bp_prop),
     .config_size = sizeof(struct acpi_pm_config),
     .instance = &acpi_pm_ops,
+    .regions = regions,
 };

@@ -125,6 +125,8 @@ static const struct bp_prop debug_exit_props[] = {
     {.name = NULL},
 };
 
+static const struct bp_region_ops *const regions[] = {&debug_exit_region, NULL};
+
 const struct bp_model debug_exit_model = {
     .size = sizeof(struct bp_model),
     .kind = BP_KIND_DEVICE,
@@ -134,4 +136,5 @@ const struct bp_model debug_exit_model = {
     .prop_stride = sizeof(struct bp_prop),
     .config_size = sizeof(struct debug_exit_config),
     .instance = &debug_exit_ops,
+    .regions = regions,
 };

@@ -237,6 +237,8 @@ static const struct bp_prop debug_port_props[] = {
     {.name = NULL},
 };
 
+static const struct bp_region_ops *const regions[] = {&debug_port_region, NULL};
+
 const struct bp_model debug_port_model = {
     .size = sizeof(struct bp_model),
     .kind = BP_KIND_DEVICE,
@@ -246,4 +248,5 @@ const struct bp_model debug_port_model = {
     .prop_stride = sizeof(struct bp_prop),
     .config_size = sizeof(struct debug_port_config),
     .instance = &debug_port_ops,
+    .regions = regions,
 };

@@ -605,6 +605,8 @@ static const struct bp_prop hpet_props[] = {
     {.name = NULL},
 };
 
+static const struct bp_region_ops *const regions[] = {&hpet_region, NULL};
+
 const struct bp_model hpet_model = {
     .size = sizeof(struct bp_model),
     .kind = BP_KIND_DEVICE,
@@ -615,4 +617,5 @@ const struct bp_model hpet_model = {
     .config_size = sizeof(struct hpet_config),
     .flags = BP_MODEL_ONCE, /* as its ACPI table is */
     .instance = &hpet_ops,
+    .regions = regions,
 };

@@ -537,6 +537,15 @@ static const struct bp_region_ops region_ops[] = {
 
 #define REGIONS (sizeof(region_ops) / sizeof(region_ops[0]))
 
+static const struct bp_region_ops *const regions[] = {&region_ops[0],
+                                                      &region_ops[1],
+                                                      &region_ops[2],
+                                                      &region_ops[3],
+                                                      &region_ops[4],
+                                                      &region_ops[5],
+                                                      NULL};
+_Static_assert(sizeof(regions) / sizeof(regions[0]) == REGIONS + 1, "all are told of");
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static int place(struct irqchip *chip, uint32_t index, uint64_t base, uint64_t length,
@@ -718,4 +727,5 @@ const struct bp_model irqchip_model = {
     .config_size = sizeof(struct irqchip_config),
     .flags = BP_MODEL_SHARED | BP_MODEL_ONCE | BP_MODEL_IRQCHIP,
     .instance = &irqchip_ops,
+    .regions = regions,
 };

@@ -158,6 +158,8 @@ static const struct bp_prop pvpanic_props[] = {
     {.name = NULL},
 };
 
+static const struct bp_region_ops *const regions[] = {&pvpanic_region, NULL};
+
 const struct bp_model pvpanic_model = {
     .size = sizeof(struct bp_model),
     .kind = BP_KIND_DEVICE,
@@ -167,4 +169,5 @@ const struct bp_model pvpanic_model = {
     .prop_stride = sizeof(struct bp_prop),
     .config_size = sizeof(struct pvpanic_config),
     .instance = &pvpanic_ops,
+    .regions = regions,
 };

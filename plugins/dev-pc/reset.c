@@ -349,6 +349,9 @@ static const struct bp_prop reset_props[] = {
     {.name = NULL},
 };
 
+static const struct bp_region_ops *const regions[] = {&rst_cnt_region, &port_a_region, &data_region,
+                                                      &command_region, NULL};
+
 const struct bp_model reset_model = {
     .size = sizeof(struct bp_model),
     .kind = BP_KIND_DEVICE,
@@ -358,4 +361,5 @@ const struct bp_model reset_model = {
     .prop_stride = sizeof(struct bp_prop),
     .config_size = sizeof(struct reset_config),
     .instance = &reset_ops,
+    .regions = regions,
 };

@@ -623,6 +623,8 @@ static const struct bp_prop rtc_props[] = {
     {.name = NULL},
 };
 
+static const struct bp_region_ops *const regions[] = {&rtc_region, NULL};
+
 const struct bp_model rtc_model = {
     .size = sizeof(struct bp_model),
     .kind = BP_KIND_DEVICE,
@@ -632,4 +634,5 @@ const struct bp_model rtc_model = {
     .prop_stride = sizeof(struct bp_prop),
     .config_size = sizeof(struct rtc_config),
     .instance = &rtc_ops,
+    .regions = regions,
 };

@@ -124,7 +124,7 @@ static const struct bp_register registers[] = {
     {NULL, 0, 0, 0},
 };
 
-static const struct bp_region_ops region_ops = {
+const struct bp_region_ops mmio_console_region_ops = {
     .size = sizeof(struct bp_region_ops),
     .min_access = 1,
     .max_access = 8,
@@ -179,7 +179,8 @@ static int console_create(const struct bp_host *host, struct bp_node *node, cons
         return bp_failf(host, node, -ENOMEM, "no memory for a console");
     m->host = host;
     m->node = node;
-    err = host->region_new(node, BP_SPACE_MMIO, MMIO_CONSOLE_BYTES, &region_ops, m, &region);
+    err = host->region_new(node, BP_SPACE_MMIO, MMIO_CONSOLE_BYTES, &mmio_console_region_ops, m,
+                           &region);
     if (!err)
         err = host->region_place(region, c->base);
     if (err) {

@@ -7,6 +7,15 @@
 
 #include "regs.h"
 
+/* tests/abi compiles this plugin with headers of several ages, also some from before `regions`. */
+#ifdef BP_REG_ACCESS
+static const struct bp_region_ops *const uart_regions[] = {&uart_region_ops, NULL};
+static const struct bp_region_ops *const mmio_console_regions[] = {&mmio_console_region_ops, NULL};
+#define REGIONS(list) .regions = (list),
+#else
+#define REGIONS(list)
+#endif
+
 static const struct bp_prop uart_props[] = {
     {.name = "port",
      .help = "first of the 8 I/O ports",
@@ -42,16 +51,15 @@ static const struct bp_prop uart_props[] = {
     {.name = NULL},
 };
 
-static const struct bp_model uart_model = {
-    .size = sizeof(struct bp_model),
-    .kind = BP_KIND_DEVICE,
-    .id = "16550a",
-    .summary = "the PC's serial port, a 16550A with FIFOs",
-    .props = uart_props,
-    .prop_stride = sizeof(struct bp_prop),
-    .config_size = sizeof(struct uart_config),
-    .instance = &uart_ops,
-};
+static const struct bp_model uart_model = {.size = sizeof(struct bp_model),
+                                           .kind = BP_KIND_DEVICE,
+                                           .id = "16550a",
+                                           .summary = "the PC's serial port, a 16550A with FIFOs",
+                                           .props = uart_props,
+                                           .prop_stride = sizeof(struct bp_prop),
+                                           .config_size = sizeof(struct uart_config),
+                                           .instance = &uart_ops,
+                                           REGIONS(uart_regions)};
 
 static const struct bp_prop mmio_console_props[] = {
     {.name = "base",
@@ -80,7 +88,7 @@ static const struct bp_model mmio_console_model = {
     .prop_stride = sizeof(struct bp_prop),
     .config_size = sizeof(struct mmio_console_config),
     .instance = &mmio_console_ops,
-};
+    REGIONS(mmio_console_regions)};
 
 static const struct bp_model *const models[] = {&uart_model, &mmio_console_model, NULL};
 

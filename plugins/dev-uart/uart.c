@@ -485,7 +485,7 @@ static const struct bp_register registers[] = {
     {NULL, 0, 0, 0},
 };
 
-static const struct bp_region_ops region_ops = {
+const struct bp_region_ops uart_region_ops = {
     .size = sizeof(struct bp_region_ops),
     .min_access = 1,
     .max_access = 1,
@@ -607,7 +607,7 @@ static int uart_create(const struct bp_host *host, struct bp_node *node, const v
     u->irq = c->irq;
     u->clock = c->clock;
     u->port = c->port;
-    err = host->region_new(node, BP_SPACE_PIO, UART_PORTS, &region_ops, u, &region);
+    err = host->region_new(node, BP_SPACE_PIO, UART_PORTS, &uart_region_ops, u, &region);
     if (!err)
         err = host->region_place(region, c->port);
     if (err) {

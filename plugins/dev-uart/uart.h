@@ -25,5 +25,6 @@ struct mmio_console_config {
 
 extern const struct bp_instance_ops uart_ops;
 extern const struct bp_instance_ops mmio_console_ops;
+extern const struct bp_region_ops uart_region_ops, mmio_console_region_ops;
 
 #endif

@@ -171,6 +171,9 @@ static const struct bp_prop rng_props[] = {
     {.name = NULL},
 };
 
+static const struct bp_region_ops *const regions[] = {&virtio_pci_region_ops,
+                                                      &virtio_mmio_region_ops, NULL};
+
 #define MODEL(id_, summary_, ops_)                                                                 \
     static const struct bp_model id_##_model = {                                                   \
         .size = sizeof(struct bp_model),                                                           \
@@ -182,6 +185,7 @@ static const struct bp_prop rng_props[] = {
         .config_size = sizeof(struct id_##_config),                                                \
         .flags = BP_MODEL_THREAD,                                                                  \
         .instance = &(ops_),                                                                       \
+        .regions = regions,                                                                        \
     }
 
 MODEL(blk, "virtio disk", blk_ops);

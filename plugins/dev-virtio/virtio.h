@@ -217,6 +217,9 @@ const void *virtio_instance_extension(void *self, const char *id);
 
 /* ---- for transports ---- */
 
+/* What the two transports' regions are. */
+extern const struct bp_region_ops virtio_pci_region_ops, virtio_mmio_region_ops;
+
 int virtio_mmio_init(struct virtio *v, const struct virtio_config *config); /* [main] */
 int virtio_pci_init(struct virtio *v, const struct virtio_config *config);  /* [main] */
 

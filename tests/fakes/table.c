@@ -170,7 +170,8 @@ static int host_region_new(struct bp_node *node, uint32_t space, uint64_t length
     if (length % ops->min_access)
         fake_fail("region %s: length is no multiple of min_access", ops->name);
     for (const struct bp_register *reg = ops->registers; reg && reg->name; reg++)
-        if (!is_width(reg->width) || reg->access > BP_REG_RC || reg->offset + reg->width > length)
+        if (!is_width(reg->width) || (reg->access & BP_REG_ACCESS) > BP_REG_RC ||
+            reg->offset + reg->width > length)
             fake_fail("region %s: register %s is malformed", ops->name, reg->name);
     if (space > BP_SPACE_PIO || !length || (space == BP_SPACE_PIO && length > PIO_PORTS))
         return -EINVAL;

@@ -114,6 +114,12 @@ REFUSES(bad_98_field_without_elements_is_refused, "field-none", EINVAL, ": model
 REFUSES(bad_98_field_with_overlapping_elements_is_refused, "field-over", EINVAL, ": model 'model': field 'first': it has 2 elements every 2 bytes; expected at least one, and no overlap")
 REFUSES(bad_98_field_beyond_4_gib_is_refused, "field-far", EINVAL, ": model 'model': field 'first': it ends at byte 17179869180; no instance struct is so large")
 REFUSES(bad_98_field_from_a_future_state_version_is_refused, "field-since", EINVAL, ": model 'model': field 'first': it is there since state version 2, but versions go from 1 to 1; set state_version")
+REFUSES(bad_98_region_table_below_minor_0_is_refused, "region-truncated", EINVAL, ": model 'model': a region: its size says 24 bytes, and no version has less than 32; set size to sizeof its struct")
+REFUSES(bad_98_region_without_a_name_is_refused, "region-name", EINVAL, ": model 'model': a region: its name is NULL; expected a string")
+REFUSES(bad_98_register_stride_below_minor_0_is_refused, "register-stride", EINVAL, ": model 'model': region 'registers': the stride of its register table is 16 bytes; expected a multiple of 8 from 24 to 4096: set it to sizeof an entry")
+REFUSES(bad_98_register_without_bytes_is_refused, "register-width", EINVAL, ": model 'model': register 'RING': it has 0 bytes at offset 0x1000; expected at least one")
+REFUSES(bad_98_register_of_unknown_access_is_refused, "register-access", EINVAL, ": model 'model': register 'RING': its access 4 is unknown; this host knows 0 to 3: use BP_REG_*")
+REFUSES(bad_98_register_whose_name_is_no_line_is_refused, "register-name", EINVAL, ": model 'model': a register: its name is no line of UTF-8 without control characters")
 REFUSES(bad_98_duplicate_field_is_refused, "field-twice", EINVAL, ": model 'model': field 'first': it is there twice; remove one")
 REFUSES(bad_98_unresolved_symbol_is_refused, "unresolved", ENOEXEC, " has an unresolved symbol (undefined symbol: backplane_nowhere); link it with every library that it uses, -Wl,-z,defs finds what is missing")
 REFUSES(bad_98_plugin_whose_library_is_absent_is_refused, "library-absent", ENOEXEC, " needs a library that is not there (libbackplane_absent.so: cannot open shared object file: No such file or directory); install it")
@@ -400,6 +406,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(bad_98_field_with_overlapping_elements_is_refused),
         cmocka_unit_test(bad_98_field_beyond_4_gib_is_refused),
         cmocka_unit_test(bad_98_field_from_a_future_state_version_is_refused),
+        cmocka_unit_test(bad_98_region_table_below_minor_0_is_refused),
+        cmocka_unit_test(bad_98_region_without_a_name_is_refused),
+        cmocka_unit_test(bad_98_register_stride_below_minor_0_is_refused),
+        cmocka_unit_test(bad_98_register_without_bytes_is_refused),
+        cmocka_unit_test(bad_98_register_of_unknown_access_is_refused),
+        cmocka_unit_test(bad_98_register_whose_name_is_no_line_is_refused),
         cmocka_unit_test(bad_98_duplicate_field_is_refused),
         cmocka_unit_test(bad_98_unresolved_symbol_is_refused),
         cmocka_unit_test(bad_98_plugin_whose_library_is_absent_is_refused),

@@ -29,7 +29,16 @@ struct bp_register {
 #define BP_REG_RW 0u
 #define BP_REG_RO 1u
 #define BP_REG_WO 2u
-#define BP_REG_RC 3u /* read clears */
+#define BP_REG_RC 3u        /* read clears */
+#define BP_REG_ACCESS 0xffu /* the part of `access` that is one of these */
+
+/* Or'ed into `access`: what the driver of a device with DMA puts there. `backplane validate` makes
+ * structures in guest memory and fills these registers in as a driver would, in the table's order;
+ * it finds no ring by chance. Nothing else depends on them. */
+#define BP_REG_ADDRESS 0x100u      /* a guest-physical address, or the lower half of one */
+#define BP_REG_ADDRESS_HIGH 0x200u /* the upper half of the nearest ADDRESS before it */
+#define BP_REG_LENGTH 0x400u       /* how many entries or bytes there are */
+#define BP_REG_DOORBELL 0x800u     /* how far the driver is; the device begins to work */
 
 /* How a device answers accesses to a region.
  *

@@ -52,6 +52,9 @@ struct bp_model {
     uint32_t reserved;
     const struct bp_instance_ops *instance; /* every kind but CPU */
     const struct bp_cpu_ops *cpu;           /* kind CPU */
+    /* The tables that its instances give to region_new(), for `backplane plugins show`, which
+     * creates none: names and registers are read, nothing is called. Ends with NULL. Optional. */
+    const struct bp_region_ops *const *regions;
 };
 
 struct bp_plugin {

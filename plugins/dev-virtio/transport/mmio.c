@@ -208,25 +208,25 @@ static const struct bp_register registers[] = {
     {"DriverFeaturesSel", DriverFeaturesSel, 4, BP_REG_WO},
     {"QueueSel", QueueSel, 4, BP_REG_WO},
     {"QueueNumMax", QueueNumMax, 4, BP_REG_RO},
-    {"QueueNum", QueueNum, 4, BP_REG_WO},
+    {"QueueNum", QueueNum, 4, BP_REG_WO | BP_REG_LENGTH},
     {"QueueReady", QueueReady, 4, BP_REG_RW},
-    {"QueueNotify", QueueNotify, 4, BP_REG_WO},
+    {"QueueNotify", QueueNotify, 4, BP_REG_WO | BP_REG_DOORBELL},
     {"InterruptStatus", InterruptStatus, 4, BP_REG_RO},
     {"InterruptACK", InterruptACK, 4, BP_REG_WO},
     {"Status", Status, 4, BP_REG_RW},
-    {"QueueDescLow", QueueDescLow, 4, BP_REG_WO},
-    {"QueueDescHigh", QueueDescHigh, 4, BP_REG_WO},
-    {"QueueDriverLow", QueueDriverLow, 4, BP_REG_WO},
-    {"QueueDriverHigh", QueueDriverHigh, 4, BP_REG_WO},
-    {"QueueDeviceLow", QueueDeviceLow, 4, BP_REG_WO},
-    {"QueueDeviceHigh", QueueDeviceHigh, 4, BP_REG_WO},
+    {"QueueDescLow", QueueDescLow, 4, BP_REG_WO | BP_REG_ADDRESS},
+    {"QueueDescHigh", QueueDescHigh, 4, BP_REG_WO | BP_REG_ADDRESS_HIGH},
+    {"QueueDriverLow", QueueDriverLow, 4, BP_REG_WO | BP_REG_ADDRESS},
+    {"QueueDriverHigh", QueueDriverHigh, 4, BP_REG_WO | BP_REG_ADDRESS_HIGH},
+    {"QueueDeviceLow", QueueDeviceLow, 4, BP_REG_WO | BP_REG_ADDRESS},
+    {"QueueDeviceHigh", QueueDeviceHigh, 4, BP_REG_WO | BP_REG_ADDRESS_HIGH},
     {"SHMSel", SHMSel, 4, BP_REG_WO},
     {"QueueReset", QueueReset, 4, BP_REG_RW},
     {"ConfigGeneration", ConfigGeneration, 4, BP_REG_RO},
     {NULL, 0, 0, 0},
 };
 
-static const struct bp_region_ops region_ops = {
+const struct bp_region_ops virtio_mmio_region_ops = {
     .size = sizeof(struct bp_region_ops),
     .min_access = 1,
     .max_access = 4,
@@ -327,7 +327,8 @@ int virtio_mmio_init(struct virtio *v, const struct virtio_config *config)
     m->irq = config->irq;
     v->transport = &transport;
     v->transport_self = m;
-    err = v->host->region_new(v->node, BP_SPACE_MMIO, MMIO_BYTES, &region_ops, v, &m->region);
+    err = v->host->region_new(v->node, BP_SPACE_MMIO, MMIO_BYTES, &virtio_mmio_region_ops, v,
+                              &m->region);
     if (!err)
         err = v->host->region_place(m->region, m->address);
     if (err)

@@ -258,20 +258,20 @@ static const struct bp_register registers[] = {
     {"device_status", CFG_device_status, 1, BP_REG_RW},
     {"config_generation", CFG_config_generation, 1, BP_REG_RO},
     {"queue_select", CFG_queue_select, 2, BP_REG_RW},
-    {"queue_size", CFG_queue_size, 2, BP_REG_RW},
+    {"queue_size", CFG_queue_size, 2, BP_REG_RW | BP_REG_LENGTH},
     {"queue_msix_vector", CFG_queue_msix_vector, 2, BP_REG_RW},
     {"queue_enable", CFG_queue_enable, 2, BP_REG_RW},
     {"queue_notify_off", CFG_queue_notify_off, 2, BP_REG_RO},
-    {"queue_desc", CFG_queue_desc, 8, BP_REG_RW},
-    {"queue_driver", CFG_queue_driver, 8, BP_REG_RW},
-    {"queue_device", CFG_queue_device, 8, BP_REG_RW},
+    {"queue_desc", CFG_queue_desc, 8, BP_REG_RW | BP_REG_ADDRESS},
+    {"queue_driver", CFG_queue_driver, 8, BP_REG_RW | BP_REG_ADDRESS},
+    {"queue_device", CFG_queue_device, 8, BP_REG_RW | BP_REG_ADDRESS},
     {"queue_notify_data", CFG_queue_notify_data, 2, BP_REG_RO},
     {"queue_reset", CFG_queue_reset, 2, BP_REG_RW},
     {"ISR status", PCI_ISR, 1, BP_REG_RC},
     {NULL, 0, 0, 0},
 };
 
-static const struct bp_region_ops region_ops = {
+const struct bp_region_ops virtio_pci_region_ops = {
     .size = sizeof(struct bp_region_ops),
     .min_access = 1,
     .max_access = 4,
@@ -355,7 +355,8 @@ int virtio_pci_init(struct virtio *v, const struct virtio_config *config)
     v->transport = &transport;
     v->transport_self = p;
     p->vectors = v->queue_count + 1;
-    err = v->host->region_new(v->node, BP_SPACE_MMIO, PCI_BAR_BYTES, &region_ops, p, &p->region);
+    err = v->host->region_new(v->node, BP_SPACE_MMIO, PCI_BAR_BYTES, &virtio_pci_region_ops, p,
+                              &p->region);
     if (!err)
         err = p->bus->function_new(v->node, config->slot, 0, &identity, &function_ops, p,
                                    &p->function);

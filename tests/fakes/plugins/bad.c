@@ -160,6 +160,44 @@ MAYBE_UNUSED static const struct bp_instance_ops ops = {
     .reset = reset,
 };
 
+#ifdef REGIONS
+#ifndef REGISTER
+#define REGISTER
+#endif
+#ifndef REGISTER_STRIDE
+#define REGISTER_STRIDE sizeof(struct bp_register)
+#endif
+#ifndef REGION_SIZE
+#define REGION_SIZE sizeof(struct bp_region_ops)
+#endif
+#ifndef REGION_NAME
+#define REGION_NAME "registers"
+#endif
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
+#ifdef __clang__
+#pragma GCC diagnostic ignored "-Winitializer-overrides"
+#endif
+MAYBE_UNUSED static const struct bp_register registers[] = {
+    {.name = "RING", .offset = 0x1000, .width = 8, .access = BP_REG_RW | BP_REG_ADDRESS, REGISTER},
+    {.name = "STATUS", .offset = 8, .width = 1, .access = BP_REG_RC},
+    {0},
+};
+#pragma GCC diagnostic pop
+MAYBE_UNUSED static const struct bp_region_ops region = {
+    .size = REGION_SIZE,
+    .min_access = 1,
+    .max_access = 8,
+    .register_stride = REGISTER_STRIDE,
+    .name = REGION_NAME,
+    .registers = registers,
+};
+MAYBE_UNUSED static const struct bp_region_ops *const regions[] = {&region, NULL};
+#define REGIONS_MEMBER .regions = REGIONS,
+#else /* headers of minor 0 have no such member */
+#define REGIONS_MEMBER
+#endif
+
 /* Everything but probe() is NULL. */
 MAYBE_UNUSED static int64_t probe(const struct bp_host *host, struct bp_node *node)
 {
@@ -168,18 +206,17 @@ MAYBE_UNUSED static int64_t probe(const struct bp_host *host, struct bp_node *no
 
 MAYBE_UNUSED static const struct bp_cpu_ops cpu_ops = {.size = sizeof(cpu_ops), .probe = probe};
 
-MAYBE_UNUSED static const struct bp_model model = {
-    .size = MODEL_SIZE,
-    .kind = MODEL_KIND,
-    .id = MODEL_ID,
-    .summary = MODEL_SUMMARY,
-    .props = PROPS,
-    .prop_stride = PROP_STRIDE,
-    .config_size = CONFIG_SIZE,
-    .flags = MODEL_FLAGS,
-    .instance = INSTANCE,
-    .cpu = CPU,
-};
+MAYBE_UNUSED static const struct bp_model model = {.size = MODEL_SIZE,
+                                                   .kind = MODEL_KIND,
+                                                   .id = MODEL_ID,
+                                                   .summary = MODEL_SUMMARY,
+                                                   .props = PROPS,
+                                                   .prop_stride = PROP_STRIDE,
+                                                   .config_size = CONFIG_SIZE,
+                                                   .flags = MODEL_FLAGS,
+                                                   .instance = INSTANCE,
+                                                   .cpu = CPU,
+                                                   REGIONS_MEMBER};
 
 MAYBE_UNUSED static const struct bp_model *const no_models[] = {NULL};
 MAYBE_UNUSED static const struct bp_model *const models[] = {&model, SECOND_MODEL, NULL};
