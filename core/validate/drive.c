@@ -147,7 +147,9 @@ void drive(struct bp_node *n, struct tape *t, uint32_t count)
 
         if (t->ended)
             break;
-        if (what < 0xb0)
+        if (what >= 0xa0 && what < 0xb0 && !n->port && rings_known(n))
+            rings_act(n, t);
+        else if (what < 0xb0)
             n->port ? backend_act(n, t) : access_region(n, t);
         else if (what < 0xb8 && n->pci)
             world_pci_act(n, t);

@@ -265,6 +265,13 @@ void drive_write(struct bp_region *r, uint64_t offset, uint64_t value, uint32_t 
 void note(struct bp_node *n, const struct bp_region *r, uint64_t offset, uint32_t width,
           uint64_t value);
 
+/* ---- DMA (rings.c) --------------------------------------------------------------------------- */
+
+/* Whether a region that the guest can reach tells what a driver puts into which register. */
+bool rings_known(const struct bp_node *n);
+/* Makes structures in guest memory and leads the device to them, or lets it go on. */
+void rings_act(struct bp_node *n, struct tape *t);
+
 /* ---- state (state.c) ------------------------------------------------------------------------- */
 
 struct record {

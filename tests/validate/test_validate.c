@@ -273,6 +273,24 @@ static void a_backend_that_does_not_wait_for_resume_is_told(void **state)
           "receive() was called again before resume(), although less was taken than was given", 1);
 }
 
+static void a_crash_behind_a_ring_is_found_if_the_registers_are_told(void **state)
+{
+    (void)state;
+    finds("BEHIND_RING", "traffic", "a write of 0x", 0);
+    assert_non_null(
+        strstr(answer, ", 4 bytes, at offset 0x1c of region registers ends the process "));
+}
+
+/* What the hints are for: the same device without them, by the same seeds. */
+static void a_crash_behind_a_ring_of_which_nothing_is_told_is_not_found(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++)
+        assert_int_equal(validate("BEHIND_RING_UNTOLD",
+                                  (struct validate_options){.check = "traffic", .seed = seed}),
+                         VALIDATE_PASSED);
+}
+
 static void the_same_seed_finds_the_same(void **state)
 {
     const struct validate_options o = {.check = "reset", .format = VALIDATE_JSON, .seed = 77};
@@ -412,6 +430,8 @@ int main(void)
         cmocka_unit_test(a_backend_that_calls_back_from_a_call_is_told),
         cmocka_unit_test(a_backend_that_takes_more_than_there_is_is_told),
         cmocka_unit_test(a_backend_that_does_not_wait_for_resume_is_told),
+        cmocka_unit_test(a_crash_behind_a_ring_is_found_if_the_registers_are_told),
+        cmocka_unit_test(a_crash_behind_a_ring_of_which_nothing_is_told_is_not_found),
         cmocka_unit_test(the_same_seed_finds_the_same),
         cmocka_unit_test(the_json_tells_of_every_check),
         cmocka_unit_test(coverage_leads_to_a_buried_defect_whose_input_is_kept),

@@ -4,7 +4,7 @@
  * `backplane validate` must find, by a macro of its own, in a plugin that is good otherwise.
  *
  * Registers of 1 to 8 bytes in one page: VALUE at 0 keeps what is written, GO at 8 stores VALUE at
- * the guest-physical address written to it, and sets a timer.
+ * the guest-physical address written to it, and sets a timer. With BEHIND_RING it has a ring, too.
  */
 #include <backplane/plugin.h>
 #include <errno.h>
@@ -19,6 +19,16 @@
 #define PAGE 4096u
 #define HISTORY 16u
 
+#ifdef BEHIND_RING_UNTOLD
+#define BEHIND_RING
+#define HINT(what) 0u
+#else
+#define HINT(what) (what)
+#endif
+#define RING 0x10u
+#define ENTRIES 0x18u
+#define BELL 0x1cu
+
 struct config {
     uint64_t base, level;
 };
@@ -31,6 +41,10 @@ struct device {
     uint8_t history[HISTORY];
     pthread_t thread;
     uint8_t has_thread;
+#ifdef BEHIND_RING
+    uint64_t ring;
+    uint32_t entries;
+#endif
 };
 
 #ifdef SHARED_GLOBAL
@@ -108,6 +122,28 @@ static void go(struct device *d, uint64_t gpa)
 #endif
 }
 
+#ifdef BEHIND_RING
+/* Descriptors of 16 bytes: an address, a length, an operation, of which the third cannot be done
+ * for more than 256 bytes, though the device says nowhere that it checked. */
+static void ring_bell(struct device *d, uint32_t count)
+{
+    uint8_t data[4096];
+    struct {
+        uint64_t address;
+        uint32_t length, operation;
+    } descriptor;
+
+    for (uint32_t i = 0; i < count && i < d->entries; i++) {
+        if (d->host->dma_read(d->node, d->ring + 16 * (uint64_t)i, &descriptor, 16) ||
+            !descriptor.length || descriptor.length > sizeof(data) ||
+            d->host->dma_read(d->node, descriptor.address, data, descriptor.length))
+            return;
+        if (descriptor.operation == 3 && descriptor.length > 256)
+            crash();
+    }
+}
+#endif
+
 static void device_write(void *self, uint64_t offset, uint64_t value, uint32_t width)
 {
     struct device *d = self;
@@ -134,11 +170,24 @@ static void device_write(void *self, uint64_t offset, uint64_t value, uint32_t w
     } else if (offset == GO) {
         go(d, value);
     }
+#ifdef BEHIND_RING
+    if (offset == RING && width == 8)
+        d->ring = value & ~UINT64_C(15);
+    else if (offset == ENTRIES && width == 4)
+        d->entries = value <= 256 ? (uint32_t)value : 0;
+    else if (offset == BELL && width == 4)
+        ring_bell(d, (uint32_t)value);
+#endif
 }
 
 static const struct bp_register registers[] = {
     {"VALUE", VALUE, 8, BP_REG_RW},
     {"GO", GO, 8, BP_REG_WO},
+#ifdef BEHIND_RING
+    {"RING", RING, 8, BP_REG_WO | HINT(BP_REG_ADDRESS)},
+    {"ENTRIES", ENTRIES, 4, BP_REG_WO | HINT(BP_REG_LENGTH)},
+    {"BELL", BELL, 4, BP_REG_WO | HINT(BP_REG_DOORBELL)},
+#endif
     {NULL, 0, 0, 0},
 };
 
