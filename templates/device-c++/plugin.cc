@@ -124,7 +124,7 @@ void region_write(void *self, std::uint64_t offset, std::uint64_t value, std::ui
 
 const bp_register registers[] = {
     {"ID", ID, 4, BP_REG_RO},         {"PERIOD", PERIOD, 4, BP_REG_RW}, {"CONTROL", CONTROL, 4, BP_REG_RW},
-    {"STATUS", STATUS, 4, BP_REG_RW}, {"TARGET", TARGET, 4, BP_REG_RW}, {"TICKS", TICKS, 4, BP_REG_RO},
+    {"STATUS", STATUS, 4, BP_REG_RW}, {"TICKS", TICKS, 4, BP_REG_RO},   {"TARGET", TARGET, 4, BP_REG_RW | BP_REG_ADDRESS},
     {nullptr, 0, 0, 0},
 };
 
@@ -232,6 +232,8 @@ constexpr bp_prop make_irq()
 
 constexpr bp_prop props[] = {make_base(), make_irq(), {}};
 
+const bp_region_ops *const regions[] = {&region_ops, nullptr};
+
 constexpr bp_model make_model()
 {
     bp_model m{};
@@ -243,6 +245,7 @@ constexpr bp_model make_model()
     m.prop_stride = sizeof(bp_prop);
     m.config_size = sizeof(Config);
     m.instance = &instance;
+    m.regions = regions;
     return m;
 }
 

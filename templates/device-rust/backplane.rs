@@ -151,8 +151,9 @@ pub struct Model {
     pub reserved: u32,
     pub instance: *const InstanceOps,
     pub cpu: *const c_void,
+    pub regions: *const *const RegionOps,
 }
-const _: () = assert!(size_of::<Model>() == 64);
+const _: () = assert!(size_of::<Model>() == 72);
 
 /// struct bp_plugin
 #[repr(C)]

@@ -300,7 +300,11 @@ static MODEL: Table<Model> = Table(Model {
     reserved: 0,
     instance: &INSTANCE.0,
     cpu: null(),
+    regions: REGIONS.0.as_ptr(),
 });
+
+/// What `backplane plugins show` tells of the registers.
+static REGIONS: Table<[*const RegionOps; 2]> = Table([&REGION_OPS.0, null()]);
 
 static MODELS: Table<[*const Model; 2]> = Table([&MODEL.0, null()]);
 
