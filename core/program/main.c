@@ -88,6 +88,8 @@ static int run_command(const struct options *o)
         return command_validate(o);
     case OPTIONS_NEW:
         return command_new(o);
+    case OPTIONS_COMPLETION:
+        return command_completion(o);
     case OPTIONS_VERSION:
         printf("backplane %s, plugin ABI %u.%u\n", bp_version(), BP_ABI_MAJOR, BP_ABI_MINOR);
         return STATUS_OK;

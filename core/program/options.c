@@ -484,6 +484,69 @@ static const struct option table[] = {
 
 #define TABLE_SIZE (sizeof(table) / sizeof(table[0]))
 
+/* By OPTIONS_*, in the order of the help, which leaves out those without `usage`. */
+static const struct {
+    const char *name, *usage, *help;
+} commands[] = {
+    {"run", "run [FILE] [OPTIONS]", "run a machine, from a machine file or options"},
+    {"check", "check [FILE] [OPTIONS]", "find its mistakes without running anything"},
+    {"plugins", "plugins [show NAME]", "what a machine file can name"},
+    {"new", "new plugin NAME", "a folder with the beginnings of a plugin"},
+    {"help", NULL, "all options"},
+    {"version", NULL, "the version of the program and of the plugins' ABI"},
+    {"img", "img COMMAND ...", "make, look at and resize disk images"},
+    {"validate", "validate FILE [OPTIONS]", "does a plugin keep the rules?"},
+    {"completion", "completion SHELL", "what bash, zsh or fish needs to complete all this"},
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+#define COMMAND_COLUMN 25
+
+/* ---- the table, for others ---- */
+
+const char *options_command(uint32_t command, const char **help)
+{
+    if (command >= COMMANDS)
+        return NULL;
+    *help = commands[command].help;
+    return commands[command].name;
+}
+
+static uint32_t commands_of(const struct option *option)
+{
+    uint32_t machine = 1u << OPTIONS_RUN | 1u << OPTIONS_CHECK;
+
+    if (option->take == parse_kit)
+        return strncmp(option->help, "new:", 4) ? 1u << OPTIONS_VALIDATE : 1u << OPTIONS_NEW;
+    if (option->take == take_json)
+        return 1u << OPTIONS_CHECK | 1u << OPTIONS_PLUGINS | 1u << OPTIONS_VALIDATE;
+    if (option->take == take_print_config)
+        return 1u << OPTIONS_RUN;
+    if (option->take == take_set)
+        return machine | 1u << OPTIONS_VALIDATE;
+    if (option->take == take_plugin_path)
+        return machine | 1u << OPTIONS_PLUGINS;
+    if (option->take == take_help || option->take == take_version)
+        return UINT32_MAX;
+    return machine;
+}
+
+int options_info(uint32_t index, struct option_info *out)
+{
+    for (size_t i = 0; i < TABLE_SIZE; i++) {
+        const struct option *o = &table[i];
+
+        if (!o->name || index--)
+            continue;
+        *out = (struct option_info){.names = {o->name, o->aliases[0], o->aliases[1]},
+                                    .argument = o->argument,
+                                    .help = o->help,
+                                    .commands = commands_of(o)};
+        return 0;
+    }
+    return -ENOENT;
+}
+
 /* ---- help ---- */
 
 /* "--memory, --mem, -m SIZE" and so on. */
@@ -516,14 +579,15 @@ static void print_wrapped(FILE *out, const char *text, int indent, size_t width)
 
 void options_help(FILE *out)
 {
-    fputs(
-        "Usage: backplane run [FILE] [OPTIONS]     run a machine, from a machine file or options\n"
-        "       backplane check [FILE] [OPTIONS]   find its mistakes without running anything\n"
-        "       backplane plugins [show NAME]      what a machine file can name\n"
-        "       backplane img COMMAND ...          make, look at and resize disk images\n"
-        "       backplane validate FILE [OPTIONS]  does a plugin keep the rules?\n"
-        "       backplane new plugin NAME          a folder with the beginnings of a plugin\n",
-        out);
+    const char *before = "Usage: ";
+
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (!commands[i].usage)
+            continue;
+        fprintf(out, "%sbackplane %s%*s%s\n", before, commands[i].usage,
+                (int)(COMMAND_COLUMN - strlen(commands[i].usage)), "", commands[i].help);
+        before = "       ";
+    }
     for (size_t i = 0; i < TABLE_SIZE; i++) {
         char text[80];
 
@@ -648,11 +712,11 @@ static int ends_with(const char *text, const char *end)
 
 static int take_command(struct parse *p, const char *word)
 {
-    static const char *const names[] = {"run",     "check", "plugins",  "new", "help",
-                                        "version", "img",   "validate", NULL};
+    const char *names[COMMANDS + 1] = {NULL};
     const char *near;
 
-    for (uint32_t i = 0; names[i]; i++) {
+    for (uint32_t i = 0; i < COMMANDS; i++) {
+        names[i] = commands[i].name;
         if (!strcmp(names[i], word)) {
             p->o->command = i;
             return 0;
@@ -703,6 +767,8 @@ static int check_arguments(struct parse *p)
     if (o->command == OPTIONS_PLUGINS && o->argument_count &&
         (o->argument_count != 2 || !is_argument(o, 0, "show")))
         return parse_fail(p, "expected backplane plugins, or backplane plugins show NAME");
+    if (o->command == OPTIONS_COMPLETION && o->argument_count != 1)
+        return parse_fail(p, "expected backplane completion bash, zsh or fish");
     if (o->command == OPTIONS_NEW || o->command == OPTIONS_VALIDATE)
         return parse_finish_kit(p);
     return 0;

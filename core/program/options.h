@@ -19,8 +19,9 @@
 #define OPTIONS_NEW 3u     /* arguments: "plugin" NAME */
 #define OPTIONS_HELP 4u
 #define OPTIONS_VERSION 5u
-#define OPTIONS_IMG 6u      /* arguments: all that follows, for the program backplane-img */
-#define OPTIONS_VALIDATE 7u /* arguments: a plugin's file */
+#define OPTIONS_IMG 6u        /* arguments: all that follows, for the program backplane-img */
+#define OPTIONS_VALIDATE 7u   /* arguments: a plugin's file */
+#define OPTIONS_COMPLETION 8u /* arguments: a shell */
 
 /* One call of bp_machine_set(), or with `keep` of bp_machine_default(). */
 struct setting {
@@ -63,5 +64,19 @@ void options_free(struct options *o);
 
 /* Writes the help, made from the table of options. */
 void options_help(FILE *out);
+
+/* One option of the table, for who makes something else of it. */
+struct option_info {
+    const char *names[3]; /* "--memory", "--mem", "-m", as many as there are, then NULL */
+    const char *argument; /* its name in the help; NULL: takes none; "[=X]": may take one */
+    const char *help;     /* one line */
+    uint32_t commands;    /* bits of OPTIONS_* that it is for */
+    uint32_t reserved;
+};
+
+/* Option number `index`, headings not counted. 0, or -ENOENT past the last. */
+int options_info(uint32_t index, struct option_info *out);
+/* The command's word, OPTIONS_*, and what it does; NULL past the last. */
+const char *options_command(uint32_t command, const char **help);
 
 #endif

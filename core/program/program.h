@@ -35,6 +35,8 @@ int command_plugins(const struct options *o);
 int command_img(const struct options *o);
 int command_validate(const struct options *o);
 int command_new(const struct options *o);
+/* The script by which a shell completes words, made from the table of options. */
+int command_completion(const struct options *o);
 
 /* A machine with the file and the options' settings in it; NULL after an error, which was told,
  * with the exit status in *status. `message` may be NULL: standard error. */

@@ -3,14 +3,12 @@
 #
 # manual_test.sh PAGE...: each manual page is formatted without a warning, by groff and by mandoc, whichever are
 # here. With neither the test is skipped.
-failed=0 tried=0
+failed=0
 
-# judge PAGE TOOL: what the tool said, on standard input, must be nothing.
+# judge PAGE TOOL SAID: what the tool said must be nothing.
 judge() {
-    said=$(cat)
-    tried=$((tried + 1))
-    [ -z "$said" ] && return
-    printf '%s, by %s:\n%s\n' "$1" "$2" "$said"
+    [ -z "$3" ] && return
+    printf '%s, by %s:\n%s\n' "$1" "$2" "$3"
     failed=1
 }
 
@@ -20,10 +18,10 @@ for page in "$@"; do
         exit 1
     }
     if command -v groff >/dev/null; then
-        groff -mdoc -Tutf8 -ww -z "$page" 2>&1 | judge "$page" groff
+        judge "$page" groff "$(groff -mdoc -Tutf8 -ww -z "$page" 2>&1)"
     fi
     if command -v mandoc >/dev/null; then
-        mandoc -Tlint -W warning "$page" 2>&1 | judge "$page" mandoc
+        judge "$page" mandoc "$(mandoc -Tlint -W warning "$page" 2>&1)"
     fi
 done
 command -v groff >/dev/null || command -v mandoc >/dev/null || {

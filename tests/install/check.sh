@@ -67,8 +67,16 @@ files() {
     [ -e "$(pkg-config --variable=plugindir backplane)/dev-pc.so" ] || fail "plugindir has no dev-pc.so"
 }
 
+# Where the shells look, and the same as the installed program says.
+completions() {
+    for place in bash-completion/completions/backplane zsh/site-functions/_backplane \
+        fish/vendor_completions.d/backplane.fish; do
+        "$prefix/bin/backplane" completion "${place%%[-/]*}" | cmp - "$prefix/share/$place"
+    done
+}
+
 manual() {
-    for page in man1/backplane.1 man5/machine.ini.5; do
+    for page in man1/backplane.1 man3/backplane-plugin.3 man5/machine.ini.5; do
         [ -e "$prefix/share/man/$page" ] || [ -e "$prefix/share/man/$page.gz" ] || fail "there is no manual page $page"
     done
 }
