@@ -146,6 +146,19 @@ char *bp_machine_print(struct bp_machine *m)
     return machine_plan(m) ? NULL : plan_print(&m->plan, &m->config);
 }
 
+char *bp_machine_graph(struct bp_machine *m, const char *format)
+{
+    static const char *const formats[] = {
+        [PLAN_GRAPH_TREE] = "tree", [PLAN_GRAPH_DOT] = "dot", [PLAN_GRAPH_SVG] = "svg"};
+
+    for (uint32_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+        if (!strcmp(formats[i], format))
+            return machine_plan(m) ? NULL : plan_graph(&m->plan, &m->config, i);
+    machine_log(m, BP_LOG_ERROR, "\"%.80s\" is no form of a graph; expected tree, dot or svg",
+                format);
+    return NULL;
+}
+
 char *bp_machine_plugins(struct bp_machine *m, const char *name, int json)
 {
     const struct plugin *plugin;

@@ -119,4 +119,11 @@ struct plan_instance *plan_find(const struct plan *plan, const char *name);
  * and printing that the same text. To be freed by the caller; NULL: out of memory. [main] */
 char *plan_print(const struct plan *plan, const struct config *config);
 
+#define PLAN_GRAPH_TREE 0u
+#define PLAN_GRAPH_DOT 1u
+#define PLAN_GRAPH_SVG 2u
+
+/* The machine as a picture, PLAN_GRAPH_*. To be freed by the caller; NULL: out of memory. [main] */
+char *plan_graph(const struct plan *plan, const struct config *config, uint32_t format);
+
 #endif

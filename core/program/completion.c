@@ -31,6 +31,7 @@ static const struct {
     {"--log", "0 1 2 3 4"},
     {"--trace", "bus insn int mmio pio msr"},
     {"--trace-privilege", "user kernel all"},
+    {"--format", "tree dot svg"},
     {"--kind", "device cpu net char block service"},
     {"--language", "c c++ rust"},
 };
@@ -42,6 +43,7 @@ static const struct {
 } operands[] = {
     {OPTIONS_RUN, NULL, "ini"},
     {OPTIONS_CHECK, NULL, "ini"},
+    {OPTIONS_GRAPH, NULL, "ini"},
     {OPTIONS_PLUGINS, "show", NULL},
     {OPTIONS_NEW, "plugin", NULL},
     {OPTIONS_VALIDATE, NULL, "so"},

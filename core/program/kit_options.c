@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * program/kit_options.c - the options of those who write plugins: of `validate` and of `new`.
+ * program/kit_options.c - the options of `validate`, `new` and `graph`.
  */
 #include "program/parse.h"
 
@@ -35,21 +35,27 @@ static int take_seconds(struct parse *p, const char *argument, uint32_t *to)
     return 0;
 }
 
+uint32_t parse_kit_commands(const char *option)
+{
+    if (!strcmp(option, "--format"))
+        return 1u << OPTIONS_GRAPH;
+    if (!strcmp(option, "--kind") || !strcmp(option, "--language"))
+        return 1u << OPTIONS_NEW;
+    return 1u << OPTIONS_VALIDATE;
+}
+
 int parse_kit(struct parse *p, const char *argument)
 {
     struct options_kit *kit = &p->o->kit;
     const struct {
         const char *option;
         const char **to;
-    } texts[] = {{"--check", &kit->check},
-                 {"--model", &kit->model},
-                 {"--input", &kit->input},
-                 {"--kind", &kit->kind},
-                 {"--language", &kit->language}};
-    int is_new = !strcmp(p->option, "--kind") || !strcmp(p->option, "--language");
+    } texts[] = {{"--check", &kit->check},       {"--model", &kit->model},
+                 {"--input", &kit->input},       {"--kind", &kit->kind},
+                 {"--language", &kit->language}, {"--format", &kit->format}};
 
     p->kit_option = p->option;
-    p->kit_commands = is_new ? 1u << OPTIONS_NEW : 1u << OPTIONS_VALIDATE;
+    p->kit_commands = parse_kit_commands(p->option);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (!strcmp(p->option, texts[i].option)) {
             *texts[i].to = argument;

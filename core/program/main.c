@@ -88,6 +88,8 @@ static int run_command(const struct options *o)
         return command_validate(o);
     case OPTIONS_NEW:
         return command_new(o);
+    case OPTIONS_GRAPH:
+        return command_graph(o);
     case OPTIONS_COMPLETION:
         return command_completion(o);
     case OPTIONS_VERSION:

@@ -456,6 +456,7 @@ static const struct option table[] = {
      "new: device, cpu, net, char, block or service; device"},
     {"--language", {NULL}, "NAME", NULL, NULL, parse_kit, "new: c, c++ or rust; c"},
     HEADING("The program"),
+    {"--format", {NULL}, "FORM", NULL, NULL, parse_kit, "graph: tree, dot (Graphviz) or svg; tree"},
     {"--set",
      {NULL},
      "SECTION.KEY=VALUE",
@@ -497,6 +498,7 @@ static const struct {
     {"img", "img COMMAND ...", "make, look at and resize disk images"},
     {"validate", "validate FILE [OPTIONS]", "does a plugin keep the rules?"},
     {"completion", "completion SHELL", "what bash, zsh or fish needs to complete all this"},
+    {"graph", "graph [FILE] [OPTIONS]", "draw it: sections, links, addresses, interrupts"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -514,10 +516,10 @@ const char *options_command(uint32_t command, const char **help)
 
 static uint32_t commands_of(const struct option *option)
 {
-    uint32_t machine = 1u << OPTIONS_RUN | 1u << OPTIONS_CHECK;
+    uint32_t machine = 1u << OPTIONS_RUN | 1u << OPTIONS_CHECK | 1u << OPTIONS_GRAPH;
 
     if (option->take == parse_kit)
-        return strncmp(option->help, "new:", 4) ? 1u << OPTIONS_VALIDATE : 1u << OPTIONS_NEW;
+        return parse_kit_commands(option->name);
     if (option->take == take_json)
         return 1u << OPTIONS_CHECK | 1u << OPTIONS_PLUGINS | 1u << OPTIONS_VALIDATE;
     if (option->take == take_print_config)
@@ -744,8 +746,10 @@ static int check_arguments(struct parse *p)
 
     if (p->kit_option && !(p->kit_commands >> o->command & 1))
         return parse_fail(p, "%s is for %s", p->kit_option,
-                          p->kit_commands >> OPTIONS_VALIDATE & 1 ? "validate" : "new");
-    if (o->command == OPTIONS_RUN || o->command == OPTIONS_CHECK) {
+                          p->kit_commands >> OPTIONS_VALIDATE & 1 ? "validate"
+                          : p->kit_commands >> OPTIONS_NEW & 1    ? "new"
+                                                                  : "graph");
+    if (o->command == OPTIONS_RUN || o->command == OPTIONS_CHECK || o->command == OPTIONS_GRAPH) {
         if (o->argument_count > 1)
             return parse_fail(
                 p, "there is one machine file at most, but both %.300s and %.300s are given",
@@ -753,9 +757,9 @@ static int check_arguments(struct parse *p)
         o->file = o->argument_count ? o->arguments[0] : NULL;
         if (o->file && !*o->file)
             return parse_fail(p, "the name of the machine file is empty");
-        if (o->json && o->command == OPTIONS_RUN)
+        if (o->json && o->command != OPTIONS_CHECK)
             return parse_fail(p, "--json is for check, plugins and validate");
-        if (o->print_config && o->command == OPTIONS_CHECK)
+        if (o->print_config && o->command != OPTIONS_RUN)
             return parse_fail(
                 p, "--print-config is for run: it prints the machine instead of running it");
         return parse_finish(p);
@@ -763,7 +767,7 @@ static int check_arguments(struct parse *p)
     if (o->command == OPTIONS_IMG)
         return 0;
     if (p->machine_option)
-        return parse_fail(p, "%s is for run and check", p->machine_option);
+        return parse_fail(p, "%s is for run, check and graph", p->machine_option);
     if (o->command == OPTIONS_PLUGINS && o->argument_count &&
         (o->argument_count != 2 || !is_argument(o, 0, "show")))
         return parse_fail(p, "expected backplane plugins, or backplane plugins show NAME");

@@ -22,6 +22,7 @@
 #define OPTIONS_IMG 6u        /* arguments: all that follows, for the program backplane-img */
 #define OPTIONS_VALIDATE 7u   /* arguments: a plugin's file */
 #define OPTIONS_COMPLETION 8u /* arguments: a shell */
+#define OPTIONS_GRAPH 9u
 
 /* One call of bp_machine_set(), or with `keep` of bp_machine_default(). */
 struct setting {
@@ -32,11 +33,12 @@ struct setting {
     uint32_t reserved;
 };
 
-/* What `validate` and `new` are told; static or pointers into argv. */
+/* What `validate`, `new` and `graph` are told; static or pointers into argv. */
 struct options_kit {
     uint64_t seed;
     const char *check, *model, *input; /* or NULL */
     const char *kind, *language;       /* or NULL */
+    const char *format;                /* of `graph`, or NULL */
     uint32_t fuzz_s, limit_s;          /* 0: not given */
     uint8_t has_seed, tap;
     uint8_t reserved[6];
@@ -45,8 +47,9 @@ struct options_kit {
 struct options {
     uint32_t command; /* OPTIONS_* */
     uint32_t argument_count;
-    const char *file; /* run, check: the machine file; NULL: the machine is built from options */
-    char **arguments; /* other commands': pointers into argv */
+    const char
+        *file; /* run, check, graph: the machine file; NULL: the machine is built from options */
+    char **arguments;         /* other commands': pointers into argv */
     struct setting *settings; /* to be made in this order, after the machine file is read */
     uint32_t setting_count, setting_capacity;
     char *plugin_path;    /* owned, or NULL; --plugin-path's folders, by colons */

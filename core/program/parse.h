@@ -39,6 +39,8 @@ int parse_add(struct parse *p, const char *origin, const char *key, const char *
 int parse_finish(struct parse *p);
 /* Takes an option of `validate` or `new`, p->option. -EINVAL. */
 int parse_kit(struct parse *p, const char *argument);
+/* Bits of OPTIONS_*: the commands that such an option is for. */
+uint32_t parse_kit_commands(const char *option);
 /* Checks what they are given beside options. -EINVAL. */
 int parse_finish_kit(struct parse *p);
 void parse_free_settings(struct setting *settings, uint32_t count);

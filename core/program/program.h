@@ -34,6 +34,7 @@ int command_plugins(const struct options *o);
  */
 int command_img(const struct options *o);
 int command_validate(const struct options *o);
+int command_graph(const struct options *o);
 int command_new(const struct options *o);
 /* The script by which a shell completes words, made from the table of options. */
 int command_completion(const struct options *o);

@@ -25,6 +25,7 @@ cd "$work/here"
 "$shell" -n "$work/script"
 
 # What can stand for the last word, a line each.
+# shellcheck disable=SC2317 # called by a name that is put together
 complete_bash() {
     bash -c '
         . "$1"
@@ -37,6 +38,7 @@ complete_bash() {
 }
 
 # As compsys does, every match that begins with what is there. Its matches of files are asked for, and not made here.
+# shellcheck disable=SC2317 # called by a name that is put together
 complete_zsh() {
     # shellcheck disable=SC2016 # for zsh
     zsh -f -c '
@@ -88,7 +90,7 @@ gives() {
 }
 
 gives "backplane ru" run !check
-gives "backplane " run check plugins new help version img validate completion
+gives "backplane " run check plugins new help version img validate completion graph
 gives "backplane run --kern" --kernel !--kind
 gives "backplane check --re" '!--kernel'
 gives "backplane validate --s" --seed --set !--serial
@@ -100,6 +102,7 @@ gives "backplane plugins show dev-u" dev-uart !dev-pc
 gives "backplane plugins " show
 gives "backplane new " plugin
 gives "backplane completion f" fish
+gives "backplane graph --format s" svg
 gives "backplane run mach" machine.ini
 gives "backplane validate mi" mine.so
 [ "$shell" = zsh ] || gives "backplane run --initrd two" "two words"

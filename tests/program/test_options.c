@@ -439,10 +439,10 @@ static void bad_94_commands(void **state)
     refuses("run a.ini --json", "--json is for check, plugins and validate");
     refuses("check a.ini --print-config",
             "--print-config is for run: it prints the machine instead of running it");
-    refuses("plugins --kernel k", "--kernel is for run and check");
+    refuses("plugins --kernel k", "--kernel is for run, check and graph");
     refuses("plugins list", "expected backplane plugins, or backplane plugins show NAME");
     refuses("plugins show", "expected backplane plugins, or backplane plugins show NAME");
-    refuses("new plugin x --disk d --json", "--disk is for run and check");
+    refuses("new plugin x --disk d --json", "--disk is for run, check and graph");
     refuses("new plugin", "expected backplane new plugin NAME");
     refuses("new machine x", "expected backplane new plugin NAME");
     refuses("new plugin x --json", "--json is for check, plugins and validate");
@@ -461,7 +461,7 @@ static void bad_validate(void **state)
     refuses("validate a --input f --check life", "--input runs one input alone, without --check");
     refuses("validate a --kind net", "--kind is for new");
     refuses("run m.ini --seed 1", "--seed is for validate");
-    refuses("validate a --kernel k", "--kernel is for run and check");
+    refuses("validate a --kernel k", "--kernel is for run, check and graph");
 }
 
 static void validate_takes_its_options(void **state)

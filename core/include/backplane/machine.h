@@ -73,6 +73,10 @@ BP_API int bp_machine_check(struct bp_machine *m);
  * bp_machine_start() would run. To be freed with free(). NULL after errors, which were told. */
 BP_API char *bp_machine_print(struct bp_machine *m);
 
+/* The machine as a picture: `format` is "tree" for a terminal, "dot" for Graphviz, or "svg". To be
+ * freed with free(). NULL after errors, which were told. */
+BP_API char *bp_machine_graph(struct bp_machine *m, const char *format);
+
 /* How a machine ended. */
 #define BP_EXIT_RUNNING 0u
 #define BP_EXIT_POWER_OFF 1u
