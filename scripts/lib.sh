@@ -17,6 +17,9 @@ packages_guest=(cpio gzip)
 # What tests/pci-boot puts into its guest.
 # shellcheck disable=SC2034
 packages_pci=(pciutils)
+# What building a module for the guest's kernel needs besides its headers.
+# shellcheck disable=SC2034
+packages_headers=(gcc-12 make libelf1)
 # What guests need to look at a network card.
 # shellcheck disable=SC2034
 packages_nic=(ethtool)
@@ -195,6 +198,28 @@ fetch_kernel() {
 kernel_package() {
     apt-cache depends --important "$1" 2>/dev/null |
         sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1
+}
+
+# kernel_headers DIR: the folder against which modules for the kernel in DIR, of fetch_kernel, are built. Its packages are
+# put together in one folder; what they say of /usr/src is changed to that.
+kernel_headers() {
+    local version=${1##*/linux-image-} dir part parts temp
+
+    dir=$backplane_cache/linux-headers-$version-merged
+    if [ ! -d "$dir" ]; then
+        parts=$(apt-cache depends --important "linux-headers-$version" 2>/dev/null |
+            sed -n 's/^ *Depends: \(linux-headers-.*\|linux-kbuild-.*\)$/\1/p')
+        [ -n "$parts" ] || die "apt knows no package linux-headers-$version: remove $1, whose time has passed, and start again"
+        temp=$(mktemp -d "$backplane_cache/.headers.XXXXXX")
+        for part in "linux-headers-$version" $parts; do
+            cp -a "$(fetch_package "$part")/." "$temp/"
+        done
+        sed -i "s|/usr/src/|$dir/usr/src/|" "$temp/usr/src/linux-headers-$version/Makefile"
+        chmod 755 "$temp"
+        mv -T "$temp" "$dir" 2>/dev/null || [ -d "$dir" ] || die "cannot create $dir"
+        rm -rf "$temp"
+    fi
+    printf '%s\n' "$dir/usr/src/linux-headers-$version"
 }
 
 # kernel_image DIR: the one kernel in a folder that fetch_kernel gave.

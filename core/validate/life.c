@@ -168,11 +168,13 @@ struct bp_node *node_new(struct world *w, const char *key, const char *text, str
 int node_create(struct bp_node *n)
 {
     struct world *w = n->world;
+    void *self = NULL; /* may be set before create() is over, or fails */
     int err;
 
     n->failure[0] = '\0';
     doing(w, "create()");
-    err = n->ops.create(&world_host, n, n->config, &n->self);
+    err = n->ops.create(&world_host, n, n->config, &self);
+    n->self = err ? NULL : self;
     if (err > 0)
         world_fail(w, "create() gave %d; expected 0 or a negative errno", err);
     if (err && !n->failure[0])
