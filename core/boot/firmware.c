@@ -4,8 +4,8 @@
  * bytes below 4 GiB, in the state of Intel SDM vol. 3A, 9.1.4 and table 9-1; what is loaded
  * afterwards, and by which protocol, is the firmware's affair. Nothing is written to RAM.
  *
- * Left out: the chipset's registers by which a PC's firmware makes RAM of its copy below 1 MiB
- * (PAM), and flash memory that can be written.
+ * What of it is seen below 1 MiB, and when RAM is instead, is in machine/firmware.c. Left out:
+ * flash memory that can be written.
  */
 #include "boot/boot.h"
 #include "boot/image.h"

@@ -19,6 +19,7 @@
 
 /* In order of priority. */
 enum bus_layer {
+    BUS_LAYER_SHADOW, /* ROM, and what else hides RAM below 1 MiB */
     BUS_LAYER_RAM,
     BUS_LAYER_FIXED,    /* configured devices, which may not overlap each other */
     BUS_LAYER_PLATFORM, /* the core's own: configured devices may cut holes into them */

@@ -2,7 +2,8 @@
  *
  * machine/board.c - what `[machine] board = pc` brings: sections of the plugin dev-pc, added to the
  * machine file as if they had been written there, unless it has one of the same model. Interrupt
- * controllers and event timers come only where the CPU backend is known to have none.
+ * controllers and event timers come only where the CPU backend is known to have none, what firmware
+ * asks for only with firmware.
  */
 #include "machine/parts.h"
 
@@ -13,6 +14,7 @@
 struct part {
     const char *section, *model;
     int of_irqchip;         /* for backends without BP_MODEL_IRQCHIP only */
+    int of_firmware;        /* for machines that start from firmware only */
     const char *refs[2][2]; /* keys, and the parts that they name, which stand before this one */
 };
 
@@ -25,6 +27,8 @@ static const struct part pc_parts[] = {
      .model = "hpet",
      .of_irqchip = 1,
      .refs = {{"irqchip", "irqchip"}, {"rtc", "rtc"}}},
+    {.section = "host-bridge", .model = "host-bridge", .of_firmware = 1},
+    {.section = "fw-cfg", .model = "fw-cfg", .of_firmware = 1},
 };
 
 #define PARTS (sizeof(pc_parts) / sizeof(pc_parts[0]))
@@ -112,6 +116,12 @@ static void provide_part(struct planning *p, const struct plugin *pc, const stru
                      "[machine] board = pc: %s", e.text);
 }
 
+/* Whether it is any good is not known yet. */
+static int names_firmware(const struct planning *p)
+{
+    return config_value(config_section(p->config, "boot"), "firmware") != NULL;
+}
+
 void board_add(struct planning *p)
 {
     const struct config_section *machine = config_section(p->config, "machine");
@@ -132,6 +142,7 @@ void board_add(struct planning *p)
         return;
     }
     for (unsigned i = 0; i < PARTS; i++)
-        if (!pc_parts[i].of_irqchip || planning_lacks_irqchip(p))
+        if ((!pc_parts[i].of_irqchip || planning_lacks_irqchip(p)) &&
+            (!pc_parts[i].of_firmware || names_firmware(p)))
             provide_part(p, pc, &pc_parts[i], board, &sections);
 }

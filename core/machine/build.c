@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define ECAM_GPA 0xe0000000ull
 #define ECAM_BUSES 256u
@@ -67,38 +66,21 @@ static void leave(struct bp_vcpu *vcpu, const struct bp_slot *slot)
 /* ---- the core's own parts
  * --------------------------------------------------------------------------- */
 
-static int place_rom(struct bp_machine *m, uint64_t gpa, uint64_t length, uint8_t *host,
-                     bool mapped)
+static int place_ram(struct bp_machine *m, const struct ram_extent *x)
 {
-    struct bp_region *region;
-    const struct bp_region *other;
-    const char *why;
-    int err = bus_memory_new(m->bus, NULL, length, host, BP_RAM_READONLY, mapped, BUS_LAYER_FIXED,
-                             &region, &why);
+    int err = 0;
 
-    if (err && mapped)
-        munmap(host, length);
-    return err ? err : bus_place(region, gpa, &other);
-}
-
-/* Memory for firmware, which the guest can only read: up to 4 GiB, and the end of it below 1 MiB
- * too, where the plan left RAM out. machine_boot() fills it. */
-static int build_rom(struct bp_machine *m)
-{
-    uint64_t bytes = m->plan.boot.firmware_bytes;
-    uint64_t low = bytes < BOOT_ROM_LOW_MAX ? bytes : BOOT_ROM_LOW_MAX;
-
-    if (!bytes)
-        return 0;
-    void *host = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (host == MAP_FAILED)
-        return -ENOMEM;
-    int err = place_rom(m, BOOT_ROM_END - bytes, bytes, host, true);
-    if (err)
-        return err;
-    m->rom = host;
-    return place_rom(m, BOOT_ROM_LOW_END - low, low, m->rom + (bytes - low), false);
+    for (uint64_t at = 0, part; at < x->length && !err; at += part) {
+        struct bp_region *region;
+        const struct bp_region *other;
+        const char *why;
+        part = machine_firmware_ram_part(m, x->gpa + at, x->length - at);
+        err = bus_memory_new(m->bus, NULL, part, x->host + at, 0, false, BUS_LAYER_RAM, &region,
+                             &why);
+        if (!err)
+            err = bus_place(region, x->gpa + at, &other);
+    }
+    return err;
 }
 
 static int build_memory(struct bp_machine *m)
@@ -116,18 +98,10 @@ static int build_memory(struct bp_machine *m)
     err = bus_new(&listener, &m->bus);
     if (!err)
         err = machine_trace_open(m);
-    for (uint32_t i = 0; i < m->ram.count && !err; i++) {
-        const struct ram_extent *x = &m->ram.extents[i];
-        struct bp_region *region;
-        const struct bp_region *other;
-        const char *why;
-        err = bus_memory_new(m->bus, NULL, x->length, x->host, 0, false, BUS_LAYER_RAM, &region,
-                             &why);
-        if (!err)
-            err = bus_place(region, x->gpa, &other);
-    }
+    for (uint32_t i = 0; i < m->ram.count && !err; i++)
+        err = place_ram(m, &m->ram.extents[i]);
     if (!err)
-        err = build_rom(m);
+        err = machine_firmware_new(m);
     if (err)
         return err;
     m->bus_ops = (struct bp_bus){.size = sizeof(m->bus_ops),
@@ -361,7 +335,8 @@ void machine_dismantle(struct bp_machine *m)
     bus_free(m->bus);
     machine_trace_close(m);
     m->bus = NULL;
-    m->rom = NULL;
+    machine_firmware_free(m);
+    acpi_blob_free(&m->acpi);
     pci_host_free(m->pci);
     m->pci = NULL;
     for (uint32_t i = 0; i < m->domain_count; i++) {
@@ -394,6 +369,7 @@ static uint64_t mmio64_gpa(const struct bp_machine *m)
     return ram_top > RAM_HIGH_BASE ? ram_top : RAM_HIGH_BASE;
 }
 
+/* Into RAM, or for firmware to fetch. */
 static int write_acpi(struct bp_machine *m, uint64_t *rsdp_gpa, struct error *e)
 {
     struct acpi_machine machine = {.cpus = m->plan.machine.cpus,
@@ -404,6 +380,12 @@ static int write_acpi(struct bp_machine *m, uint64_t *rsdp_gpa, struct error *e)
                                    .mmio32_length = MMIO32_BYTES,
                                    .mmio64_gpa = mmio64_gpa(m),
                                    .mmio64_length = MMIO64_BYTES};
+
+    if (m->rom) { /* where it looks for room first, from the I/O APIC down */
+        machine.more32_gpa = ECAM_GPA + ECAM_BUSES * PCI_ECAM_BUS_BYTES;
+        machine.more32_length = ACPI_IOAPIC_GPA - machine.more32_gpa;
+        acpi_blob_free(&m->acpi);
+    }
     struct acpi_description *d = acpi_description_new();
 
     if (!d)
@@ -414,7 +396,8 @@ static int write_acpi(struct bp_machine *m, uint64_t *rsdp_gpa, struct error *e)
         if (acpi && BP_HAS(acpi, describe) && acpi->describe)
             acpi->describe(node->self, acpi_builder(d));
     }
-    int err = acpi_write(d, &machine, &m->ram, rsdp_gpa, e);
+    int err = m->rom ? acpi_build(d, &machine, &m->acpi, e)
+                     : acpi_write(d, &machine, &m->ram, rsdp_gpa, e);
     acpi_description_free(d);
     return err;
 }
@@ -441,9 +424,8 @@ int machine_boot(struct bp_machine *m, uint32_t kind)
         err = e820_set(&m->e820, ECAM_GPA, ECAM_BUSES * PCI_ECAM_BUS_BYTES, E820_RESERVED);
     if (err)
         error_set(&e, err, "the memory map has more than %u entries: reserve less", E820_MAX);
-    /* Firmware writes tables of its own. */
-    bool firmware_area = !m->rom && ram_at(&m->ram, ACPI_GPA, ACPI_BYTES) != NULL;
-    if (!err && m->plan.machine.board == PLAN_BOARD_PC && firmware_area)
+    bool has_room = m->rom || ram_at(&m->ram, ACPI_GPA, ACPI_BYTES);
+    if (!err && m->plan.machine.board == PLAN_BOARD_PC && has_room)
         err = write_acpi(m, &rsdp_gpa, &e);
     if (!err) {
         const struct boot_target target = {.ram = &m->ram,

@@ -212,7 +212,7 @@ static int collect_value(struct claims *cs, const struct plan_instance *owner,
     return add_claim(cs, &c);
 }
 
-/* Firmware's ROM, and the part of it that takes the place of RAM below 1 MiB. */
+/* Firmware's ROM, and the part of it that hides RAM below 1 MiB. */
 static int collect_rom(struct claims *cs)
 {
     uint64_t bytes = cs->p->plan->boot.firmware_bytes;
@@ -225,7 +225,6 @@ static int collect_rom(struct claims *cs)
     struct claim copy = {.space = BP_CLAIM_MMIO,
                          .first = BOOT_ROM_LOW_END - low,
                          .last = BOOT_ROM_LOW_END - 1,
-                         .reserves = 1,
                          .what = "the ROM's end",
                          .of_rom = 1};
     int ret = bytes ? add_claim(cs, &rom) : 0;

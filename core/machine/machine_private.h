@@ -14,9 +14,11 @@
 #include "loop/loop.h"
 #include "machine/plan.h"
 #include "pci/function.h"
+#include "platform/acpi.h"
 #include "platform/irq_router.h"
 #include "vcpu/vcpu.h"
 
+#include <backplane/ext/firmware.h>
 #include <backplane/ext/irqchip.h>
 #include <backplane/ext/machine_control.h>
 #include <backplane/ext/memory.h>
@@ -78,6 +80,8 @@ struct bp_machine {
     struct ram ram;
     bool has_ram;
     uint8_t *rom; /* firmware's, or NULL; the bus unmaps it */
+    struct machine_firmware *firmware;
+    struct acpi_blob acpi; /* for firmware, as it was built last */
     struct e820 e820;
     struct clock clock;
     struct loop *loop;         /* of devices and backends: stands while the machine is paused */
@@ -175,6 +179,18 @@ extern const struct bp_memory machine_memory;
 bool machine_is_gated(const struct bp_node *node);
 /* Translated code in [gpa, gpa + len) is out of date. [any] */
 void machine_code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len);
+
+/* ---- firmware.c: ROM, shadow RAM, "bp.firmware/1"
+ * ---------------------------------------------------------------------- */
+
+extern const struct bp_firmware machine_firmware;
+/* ROM and shadow RAM, after RAM, if the plan has firmware. -ENOMEM. */
+int machine_firmware_new(struct bp_machine *m);
+/* After the bus. */
+void machine_firmware_free(struct bp_machine *m);
+/* How much of the RAM at [gpa, gpa + length) is one region of the bus: that under the shadow is one
+ * of its own, so that the backend's slots of all the rest stay when the shadow changes. */
+uint64_t machine_firmware_ram_part(const struct bp_machine *m, uint64_t gpa, uint64_t length);
 
 /* ---- doorbells.c: "bp.doorbell/1"
  * -------------------------------------------------------------------- */

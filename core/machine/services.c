@@ -84,6 +84,8 @@ static const void *host_extension(struct bp_node *node, const char *id)
         return &machine_control;
     if (!strcmp(id, BP_MEMORY_ID))
         return &machine_memory;
+    if (!strcmp(id, BP_FIRMWARE_ID) && m->rom)
+        return &machine_firmware;
     if (!strcmp(id, BP_PCI_ID) && m->pci && node != &m->cpu_node)
         return &machine_pci;
     if (!strcmp(id, BP_DOORBELL_ID) && m->vm && m->cpu_model->cpu.extension(m->vm, id))

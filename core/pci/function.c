@@ -154,6 +154,11 @@ static uint32_t free_device(const struct pci_host *host, uint32_t kept)
     return PCI_DEVICES;
 }
 
+static bool is_host_bridge(const struct bp_pci_function *f)
+{
+    return f->config.config[PCI_CLASS + 2] == 0x06 && f->config.config[PCI_CLASS + 1] == 0x00;
+}
+
 static int put(struct bp_pci_function *f, uint32_t kept)
 {
     const struct pci_function *there;
@@ -173,7 +178,7 @@ static int put(struct bp_pci_function *f, uint32_t kept)
         return pci_fail(f, -EBUSY, "[%s] has this place; choose another",
                         f->services->name(f->services->context, other->node));
     }
-    if (there)
+    if (there && !(is_host_bridge(f) && pci_host_yields(f->host, there)))
         return pci_fail(f, -EBUSY, "the host bridge has this place; choose another");
     int err = pci_host_add(f->host, 0, f->devfn >> 3, f->devfn & 7, &f->config, &e);
     return err ? f->services->fail(f->services->context, f->node, err, e.text) : 0;

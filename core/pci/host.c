@@ -107,6 +107,14 @@ static void mark_multi_function(struct pci_bus *bus, uint32_t device)
         functions[0]->config[PCI_HEADER_TYPE] |= PCI_MULTI_FUNCTION;
 }
 
+bool pci_host_yields(struct pci_host *host, const struct pci_function *f)
+{
+    if (f != &host->bridge)
+        return false;
+    host->bus[0]->functions[0] = NULL;
+    return true;
+}
+
 int pci_host_add(struct pci_host *host, uint32_t bus, uint32_t device, uint32_t function,
                  struct pci_function *f, struct error *e)
 {
@@ -135,7 +143,7 @@ void pci_host_remove(struct pci_host *host, struct pci_function *f)
         for (uint32_t devfn = 0; devfn < DEVFNS; devfn++) {
             if (host->bus[bus]->functions[devfn] != f)
                 continue;
-            host->bus[bus]->functions[devfn] = NULL;
+            host->bus[bus]->functions[devfn] = bus == 0 && devfn == 0 ? &host->bridge : NULL;
             mark_multi_function(host->bus[bus], devfn / PCI_FUNCTIONS);
         }
     }

@@ -16,6 +16,7 @@
 #include "loop/domain.h"
 
 #include <backplane/host.h>
+#include <stdbool.h>
 
 #define PCI_ADDRESS_PORT 0xcf8u
 #define PCI_DATA_PORT 0xcfcu
@@ -90,7 +91,11 @@ uint32_t pci_host_buses(const struct pci_host *host);
  * its header. -EBUSY if the place is taken, -EINVAL if there is none such, -ENOMEM. [main] */
 int pci_host_add(struct pci_host *host, uint32_t bus, uint32_t device, uint32_t function,
                  struct pci_function *f, struct error *e);
-/* Takes it out again; nothing if it is nowhere. [main] */
+/* True if `f` is the host's own bridge, which is taken out of its place then, for a bridge that a
+ * device brings. [main] */
+bool pci_host_yields(struct pci_host *host, const struct pci_function *f);
+/* Takes it out again; nothing if it is nowhere. The host's own bridge has its place again. [main]
+ */
 void pci_host_remove(struct pci_host *host, struct pci_function *f);
 /* NULL if it is absent. [any] */
 struct pci_function *pci_host_find(const struct pci_host *host, uint32_t bus, uint32_t device,

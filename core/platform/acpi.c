@@ -7,6 +7,8 @@
  */
 #include "platform/acpi_internal.h"
 
+#include <assert.h>
+#include <backplane/util/le.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -308,6 +310,12 @@ static int check_machine(const struct acpi_machine *m, struct error *e)
                          "the 32-bit PCI window of 0x%" PRIx64 " bytes is at 0x%" PRIx64
                          ", expected it to end at or below 4 GiB",
                          m->mmio32_length, m->mmio32_gpa);
+    if (!ends_below(m->more32_gpa, m->more32_length, 1ull << 32) ||
+        (m->more32_gpa == 0 && m->more32_length != 0))
+        return error_set(e, -EINVAL,
+                         "the second 32-bit PCI window of 0x%" PRIx64 " bytes is at 0x%" PRIx64
+                         ", expected it to end at or below 4 GiB",
+                         m->more32_length, m->more32_gpa);
     if (!ends_below(m->mmio64_gpa, m->mmio64_length, 1ull << 52) ||
         (m->mmio64_gpa == 0 && m->mmio64_length != 0))
         return error_set(e, -EINVAL,
@@ -317,32 +325,33 @@ static int check_machine(const struct acpi_machine *m, struct error *e)
     return 0;
 }
 
-int acpi_write(const struct acpi_description *d, const struct acpi_machine *machine,
-               struct ram *ram, uint64_t *rsdp_gpa, struct error *e)
+/* Lays all of it out for an area at `gpa`. After an error, which is told, there is nothing to free.
+ */
+static int lay_out(const struct acpi_description *d, const struct acpi_machine *machine,
+                   uint64_t gpa, struct acpi_area *area, struct error *e)
 {
-    struct acpi_area area;
-
     if (d->err != 0)
         return error_set(e, d->err, "%s", d->error.text);
     int err = check_machine(machine, e);
     if (err != 0)
         return err;
 
-    memset(&area, 0, sizeof(area));
-    aml_init(&area.out, ACPI_BYTES);
-    aml_le(&area.out, 0, 8); /* the RSDP, filled in by acpi_write_roots() */
-    aml_align(&area.out, 64);
+    memset(area, 0, sizeof(*area));
+    area->gpa = gpa;
+    aml_init(&area->out, ACPI_BYTES);
+    aml_le(&area->out, 0, 8); /* the RSDP, filled in by acpi_write_roots() */
+    aml_align(&area->out, ACPI_AREA_TABLES);
     if (acpi_has_fixed_hardware(d))
-        acpi_write_facs(&area);
-    acpi_write_dsdt(&area, d, machine);
-    acpi_write_fadt(&area, d);
-    acpi_write_madt(&area, d, machine);
+        acpi_write_facs(area);
+    acpi_write_dsdt(area, d, machine);
+    acpi_write_fadt(area, d);
+    acpi_write_madt(area, d, machine);
     if (machine->has_pci)
-        acpi_write_mcfg(&area, machine);
-    acpi_write_told(&area, d);
-    acpi_write_roots(&area);
+        acpi_write_mcfg(area, machine);
+    acpi_write_told(area, d);
+    acpi_write_roots(area);
 
-    err = area.out.err;
+    err = area->out.err;
     if (err == -ENOSPC)
         error_set(e, err,
                   "the ACPI tables of %u processors and %u devices need more than the %u bytes "
@@ -353,16 +362,94 @@ int acpi_write(const struct acpi_description *d, const struct acpi_machine *mach
         error_set(e, err, "out of memory for the ACPI tables");
     else if (err != 0)
         error_set(e, err, "the ACPI tables cannot express the machine");
-    if (err == 0) {
-        err = ram_write(ram, ACPI_GPA, area.out.bytes, area.out.length);
-        if (err != 0)
-            error_set(e, err,
-                      "the ACPI tables go to 0x%x, but there the machine has no RAM for %" PRIu64
-                      " bytes; give it at least 1 MiB with nothing reserved there",
-                      ACPI_GPA, area.out.length);
-        else
-            *rsdp_gpa = ACPI_GPA;
-    }
+    if (err != 0)
+        aml_free(&area->out);
+    return err;
+}
+
+int acpi_write(const struct acpi_description *d, const struct acpi_machine *machine,
+               struct ram *ram, uint64_t *rsdp_gpa, struct error *e)
+{
+    struct acpi_area area;
+    int err = lay_out(d, machine, ACPI_GPA, &area, e);
+
+    if (err != 0)
+        return err;
+    err = ram_write(ram, ACPI_GPA, area.out.bytes, area.out.length);
+    if (err != 0)
+        error_set(e, err,
+                  "the ACPI tables go to 0x%x, but there the machine has no RAM for %" PRIu64
+                  " bytes; give it at least 1 MiB with nothing reserved there",
+                  ACPI_GPA, area.out.length);
+    else
+        *rsdp_gpa = ACPI_GPA;
     aml_free(&area.out);
     return err;
+}
+
+/* ---- for firmware ---- */
+
+static void add_fixup(struct acpi_blob *blob, const struct bp_firmware_fixup *fixup)
+{
+    assert(blob->fixup_count < ACPI_FIXUPS_MAX); /* as many as acpi_area has pointers, and four */
+    blob->fixups[blob->fixup_count++] = *fixup;
+}
+
+static void add_checksum(struct acpi_blob *blob, uint32_t which, uint32_t from, uint32_t length,
+                         uint32_t at)
+{
+    const struct bp_firmware_fixup fixup = {.kind = BP_FIRMWARE_CHECKSUM,
+                                            .blob = which,
+                                            .at = from + at,
+                                            .from = from,
+                                            .length = length};
+
+    add_fixup(blob, &fixup);
+}
+
+/* Only these two tables have pointers. */
+static void add_table_checksum(struct acpi_blob *blob, const struct acpi_area *area, uint32_t table)
+{
+    add_checksum(blob, BP_FIRMWARE_IN_TABLES, table - ACPI_AREA_TABLES,
+                 bp_le32(area->out.bytes + table + ACPI_HEADER_LENGTH), ACPI_HEADER_CHECKSUM);
+}
+
+int acpi_build(const struct acpi_description *d, const struct acpi_machine *machine,
+               struct acpi_blob *out, struct error *e)
+{
+    struct acpi_area area;
+    int err = lay_out(d, machine, 0 - (uint64_t)ACPI_AREA_TABLES, &area, e);
+
+    if (err != 0)
+        return err;
+    memset(out, 0, sizeof(*out));
+    out->tables_length = area.out.length - ACPI_AREA_TABLES;
+    out->tables = malloc(out->tables_length);
+    if (out->tables == NULL) {
+        aml_free(&area.out);
+        return error_set(e, -ENOMEM, "out of memory for the ACPI tables");
+    }
+    memcpy(out->tables, area.out.bytes + ACPI_AREA_TABLES, out->tables_length);
+    memcpy(out->rsdp, area.out.bytes, sizeof(out->rsdp));
+    for (uint32_t i = 0; i < area.pointer_count; i++) {
+        bool inside = area.pointers[i].at >= ACPI_AREA_TABLES;
+        const struct bp_firmware_fixup fixup = {
+            .kind = BP_FIRMWARE_POINTER,
+            .blob = inside ? BP_FIRMWARE_IN_TABLES : BP_FIRMWARE_IN_RSDP,
+            .at = area.pointers[i].at - (inside ? ACPI_AREA_TABLES : 0),
+            .width = area.pointers[i].width};
+        add_fixup(out, &fixup);
+    }
+    add_table_checksum(out, &area, area.fadt);
+    add_table_checksum(out, &area, area.xsdt);
+    add_checksum(out, BP_FIRMWARE_IN_RSDP, 0, ACPI_RSDP_V1_BYTES, ACPI_RSDP_CHECKSUM);
+    add_checksum(out, BP_FIRMWARE_IN_RSDP, 0, ACPI_RSDP_BYTES, ACPI_RSDP_EXTENDED_CHECKSUM);
+    aml_free(&area.out);
+    return 0;
+}
+
+void acpi_blob_free(struct acpi_blob *blob)
+{
+    free(blob->tables);
+    memset(blob, 0, sizeof(*blob));
 }

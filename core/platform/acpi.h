@@ -10,6 +10,7 @@
 #include "memory/ram.h"
 
 #include <backplane/ext/acpi.h>
+#include <backplane/ext/firmware.h>
 
 #define ACPI_GPA 0xe0000u   /* where the tables stand: the RSDP first, where guests scan for it */
 #define ACPI_BYTES 0x20000u /* to the end of the first MiB */
@@ -44,6 +45,7 @@ struct acpi_machine {
     uint32_t reserved;
     uint64_t mmio32_gpa, mmio32_length; /* the windows of the host bridge; length 0: none */
     uint64_t mmio64_gpa, mmio64_length;
+    uint64_t more32_gpa, more32_length; /* one more below 4 GiB */
 };
 
 /* Writes the tables to ACPI_GPA and gives the RSDP's address. Without a description of PM1 blocks
@@ -52,5 +54,23 @@ struct acpi_machine {
  * there is no RAM at ACPI_GPA. [main] */
 int acpi_write(const struct acpi_description *d, const struct acpi_machine *machine,
                struct ram *ram, uint64_t *rsdp_gpa, struct error *e);
+
+#define ACPI_RSDP_BYTES 36u
+#define ACPI_FIXUPS_MAX 32u
+
+/* The tables as firmware is given them, which puts them somewhere by itself: pointers count from
+ * the first byte of `tables`. */
+struct acpi_blob {
+    uint8_t rsdp[ACPI_RSDP_BYTES];
+    uint32_t fixup_count;
+    uint8_t *tables; /* NULL: there are none; to be freed with acpi_blob_free() */
+    uint64_t tables_length;
+    struct bp_firmware_fixup fixups[ACPI_FIXUPS_MAX];
+};
+
+/* As acpi_write(), into *out, which holds nothing. [main] */
+int acpi_build(const struct acpi_description *d, const struct acpi_machine *machine,
+               struct acpi_blob *out, struct error *e);
+void acpi_blob_free(struct acpi_blob *blob);
 
 #endif

@@ -136,6 +136,8 @@ static void write_bridge(struct aml *out, const struct acpi_machine *m)
     aml_word_io(out, CONFIG_PORT + CONFIG_PORTS, 0xffff);
     if (m->mmio32_length != 0)
         aml_dword_memory(out, m->mmio32_gpa, m->mmio32_gpa + (m->mmio32_length - 1));
+    if (m->more32_length != 0)
+        aml_dword_memory(out, m->more32_gpa, m->more32_gpa + (m->more32_length - 1));
     if (m->mmio64_length != 0)
         aml_qword_memory(out, m->mmio64_gpa, m->mmio64_gpa + (m->mmio64_length - 1));
     aml_resources_end(out, crs);

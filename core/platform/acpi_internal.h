@@ -13,6 +13,14 @@
 #define ACPI_HID_MAX 8u /* characters of the longer form */
 #define ACPI_TABLES_MAX 16u
 
+/* Offsets in a table's header (5.2.6) and in the RSDP (5.2.5.3). */
+#define ACPI_HEADER_LENGTH 4u
+#define ACPI_HEADER_CHECKSUM 9u
+#define ACPI_RSDP_CHECKSUM 8u
+#define ACPI_RSDP_V1_BYTES 20u
+#define ACPI_RSDP_XSDT 24u
+#define ACPI_RSDP_EXTENDED_CHECKSUM 32u
+
 /* What bp_acpi_builder.device() was told, checked. */
 struct acpi_device {
     char hid[ACPI_HID_MAX + 1];
@@ -45,9 +53,18 @@ struct acpi_description {
     struct error error;
 };
 
-/* The tables, at offsets from ACPI_GPA; where each begins, 0 for none but the RSDP. */
+#define ACPI_AREA_TABLES 64u                     /* behind the RSDP */
+#define ACPI_POINTERS_MAX (ACPI_TABLES_MAX + 8u) /* of FADT, XSDT and RSDP */
+
+/* The tables, at offsets from `gpa`; where each begins, 0 for none but the RSDP. */
 struct acpi_area {
     struct aml out;
+    uint64_t
+        gpa; /* of the area; less than 0, modulo 2^64, if that is of the tables behind the RSDP */
+    uint32_t pointer_count, xsdt;
+    struct {
+        uint32_t at, width;
+    } pointers[ACPI_POINTERS_MAX]; /* to tables, as they were written */
     uint32_t facs, dsdt, fadt, madt, mcfg;
     uint32_t told[ACPI_TABLES_MAX]; /* by devices, in the order of their signatures */
 };

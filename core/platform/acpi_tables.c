@@ -9,14 +9,10 @@
  */
 #include "platform/acpi_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define RSDP_BYTES 36u
-#define RSDP_V1_BYTES 20u
-#define HEADER_LENGTH_AT 4u
-#define HEADER_CHECKSUM_AT 9u
 
 #define OEM_ID "BCKPLN"
 #define OEM_TABLE_ID "BACKPLAN"
@@ -71,9 +67,21 @@ static uint8_t checksum(const uint8_t *bytes, uint64_t len)
     return (uint8_t)-sum;
 }
 
-static uint64_t gpa_of(uint32_t table)
+/* The address of a table for `width` bytes at `at`, noted for who moves the area. */
+static uint64_t pointer_at(struct acpi_area *area, uint64_t at, uint32_t table, uint32_t width)
 {
-    return table == 0 ? 0 : ACPI_GPA + (uint64_t)table;
+    if (table == 0)
+        return 0;
+    assert(area->pointer_count < ACPI_POINTERS_MAX);
+    area->pointers[area->pointer_count].at = (uint32_t)at;
+    area->pointers[area->pointer_count++].width = width;
+    return area->gpa + table;
+}
+
+/* Appends it; 0 if there is no such table. */
+static void pointer(struct acpi_area *area, uint32_t table, uint32_t width)
+{
+    aml_le(&area->out, pointer_at(area, area->out.length, table, width), width);
 }
 
 uint32_t acpi_table_begin(struct acpi_area *area, const char *signature, uint8_t revision)
@@ -99,9 +107,9 @@ void acpi_table_end(struct acpi_area *area, uint32_t table)
     struct aml *out = &area->out;
     uint64_t length = out->length - table;
 
-    aml_patch(out, table + HEADER_LENGTH_AT, length, 4);
+    aml_patch(out, table + ACPI_HEADER_LENGTH, length, 4);
     if (out->err == 0)
-        aml_patch(out, table + HEADER_CHECKSUM_AT, checksum(out->bytes + table, length), 1);
+        aml_patch(out, table + ACPI_HEADER_CHECKSUM, checksum(out->bytes + table, length), 1);
 }
 
 void acpi_write_facs(struct acpi_area *area)
@@ -159,13 +167,12 @@ void acpi_write_fadt(struct acpi_area *area, const struct acpi_description *d)
         flags |= FADT_HW_REDUCED_ACPI;
 
     area->fadt = acpi_table_begin(area, "FACP", 6);
-    aml_le(out, gpa_of(area->facs),
-           4); /* FIRMWARE_CTRL; its X_ form stays 0, as one of the two must */
-    aml_le(out, gpa_of(area->dsdt), 4); /* DSDT */
-    aml_le(out, 0, 2);                  /* reserved, Preferred_PM_Profile: unspecified */
-    aml_le(out, p->sci_line, 2);        /* SCI_INT */
-    aml_le(out, 0, 4);                  /* SMI_CMD: none, the machine is always in ACPI mode */
-    aml_le(out, 0, 4);                  /* ACPI_ENABLE, ACPI_DISABLE, S4BIOS_REQ, PSTATE_CNT */
+    pointer(area, area->facs, 4); /* FIRMWARE_CTRL; its X_ form stays 0, as one of the two must */
+    pointer(area, area->dsdt, 4); /* DSDT */
+    aml_le(out, 0, 2);            /* reserved, Preferred_PM_Profile: unspecified */
+    aml_le(out, p->sci_line, 2);  /* SCI_INT */
+    aml_le(out, 0, 4);            /* SMI_CMD: none, the machine is always in ACPI mode */
+    aml_le(out, 0, 4);            /* ACPI_ENABLE, ACPI_DISABLE, S4BIOS_REQ, PSTATE_CNT */
     aml_le(out, p->pm1a_event_port, 4);
     aml_le(out, 0, 4); /* PM1b_EVT_BLK */
     aml_le(out, p->pm1a_control_port, 4);
@@ -190,7 +197,7 @@ void acpi_write_fadt(struct acpi_area *area, const struct acpi_description *d)
     aml_le(out, 0, 2);                          /* ARM_BOOT_ARCH */
     aml_le(out, 4, 1);                          /* FADT Minor Version: 6.4 */
     aml_le(out, 0, 8);                          /* X_FIRMWARE_CTRL */
-    aml_le(out, gpa_of(area->dsdt), 8);         /* X_DSDT */
+    pointer(area, area->dsdt, 8);               /* X_DSDT */
     gas(out, p->pm1a_event_port, 32, GAS_WORD); /* status and enable are words */
     gas(out, 0, 0, 0);                          /* X_PM1b_EVT_BLK */
     gas(out, p->pm1a_control_port, 16, GAS_WORD);
@@ -311,26 +318,26 @@ void acpi_write_roots(struct acpi_area *area)
 {
     struct aml *out = &area->out;
 
-    uint32_t xsdt = acpi_table_begin(area, "XSDT", 1);
-    aml_le(out, gpa_of(area->fadt), 8);
-    aml_le(out, gpa_of(area->madt), 8);
+    area->xsdt = acpi_table_begin(area, "XSDT", 1);
+    pointer(area, area->fadt, 8);
+    pointer(area, area->madt, 8);
     if (area->mcfg != 0)
-        aml_le(out, gpa_of(area->mcfg), 8);
+        pointer(area, area->mcfg, 8);
     for (uint32_t i = 0; i < ACPI_TABLES_MAX && area->told[i] != 0; i++)
-        aml_le(out, gpa_of(area->told[i]), 8);
-    acpi_table_end(area, xsdt);
+        pointer(area, area->told[i], 8);
+    acpi_table_end(area, area->xsdt);
     if (out->err != 0)
         return;
 
     uint8_t *rsdp = out->bytes;
-    memset(rsdp, 0, RSDP_BYTES);
+    memset(rsdp, 0, ACPI_RSDP_BYTES);
     /* NOLINTBEGIN(bugprone-not-null-terminated-result): signatures have no terminator */
     memcpy(rsdp, "RSD PTR ", 8);
     memcpy(rsdp + 9, OEM_ID, 6);
     /* NOLINTEND(bugprone-not-null-terminated-result) */
-    rsdp[15] = 2;                        /* Revision; RsdtAddress stays 0 */
-    aml_patch(out, 20, RSDP_BYTES, 4);   /* Length */
-    aml_patch(out, 24, gpa_of(xsdt), 8); /* XsdtAddress */
-    aml_patch(out, 8, checksum(rsdp, RSDP_V1_BYTES), 1);
-    aml_patch(out, 32, checksum(rsdp, RSDP_BYTES), 1);
+    rsdp[15] = 2;                           /* Revision; RsdtAddress stays 0 */
+    aml_patch(out, 20, ACPI_RSDP_BYTES, 4); /* Length */
+    aml_patch(out, ACPI_RSDP_XSDT, pointer_at(area, ACPI_RSDP_XSDT, area->xsdt, 8), 8);
+    aml_patch(out, ACPI_RSDP_CHECKSUM, checksum(rsdp, ACPI_RSDP_V1_BYTES), 1);
+    aml_patch(out, ACPI_RSDP_EXTENDED_CHECKSUM, checksum(rsdp, ACPI_RSDP_BYTES), 1);
 }

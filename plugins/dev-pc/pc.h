@@ -15,5 +15,7 @@ extern const struct bp_model debug_port_model;
 extern const struct bp_model pvpanic_model;
 extern const struct bp_model irqchip_model;
 extern const struct bp_model hpet_model;
+extern const struct bp_model host_bridge_model;
+extern const struct bp_model fw_cfg_model;
 
 #endif

@@ -15,6 +15,7 @@
 #include "pc.h"
 
 #include <backplane/ext/acpi.h>
+#include <backplane/ext/firmware.h>
 #include <backplane/util/log.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -453,6 +454,8 @@ static uint64_t at_most(uint64_t value, uint64_t limit)
  * read. */
 static void put_memory_size(struct rtc *r, uint64_t bytes)
 {
+    if (!bytes)
+        return;
     uint64_t low = at_most(bytes, MEMORY_HOLE);
     uint64_t high = (bytes - low) >> 16;
     uint64_t extended = low > 1u << 20 ? at_most((low - (1u << 20)) >> 10, 0xffff) : 0;
@@ -464,6 +467,16 @@ static void put_memory_size(struct rtc *r, uint64_t bytes)
     put_cmos16(r, 0x34, above_16m);
     put_cmos16(r, 0x5b, high);
     r->cmos[0x5d] = (uint8_t)(high >> 16);
+}
+
+/* By the section; or else by the host, if firmware is to find it. 0: nobody. */
+static uint64_t memory_told(const struct rtc *r)
+{
+    const struct bp_firmware *firmware = r->host->extension(r->node, BP_FIRMWARE_ID);
+
+    if (r->config->memory)
+        return r->config->memory;
+    return firmware ? firmware->ram_bytes(r->node) : 0;
 }
 
 static int rtc_create(const struct bp_host *host, struct bp_node *node, const void *config,
@@ -502,8 +515,7 @@ static void rtc_reset(void *self, uint32_t kind)
 
     if (kind == BP_RESET_COLD) {
         memset(r->cmos, 0, sizeof(r->cmos));
-        if (r->config->memory)
-            put_memory_size(r, r->config->memory);
+        put_memory_size(r, memory_told(r));
         r->a = A_POWER_ON;
         r->b = B_POWER_ON;
         r->weekday_shift = 0;

@@ -58,6 +58,10 @@ unsigned fake_poll(struct fake_host *h, int timeout_ms);
  * fd write that, and reach no callback. They do not at first. */
 void fake_offer_doorbells(bool offer);
 
+struct bp_firmware;
+/* What hosts made from now on offer as "bp.firmware/1"; NULL, as at first: nothing. */
+void fake_offer_firmware(const struct bp_firmware *firmware);
+
 /* The last request, 0 if none; `code` may be NULL. Cleared by the call. */
 uint32_t fake_request(struct fake_host *h, uint32_t *code);
 /* The last log line, "" if none; and how many there were. */

@@ -5,6 +5,7 @@
 #include "fakes/host_private.h"
 
 #include <backplane/ext/doorbell.h>
+#include <backplane/ext/firmware.h>
 #include <backplane/ext/memory.h>
 
 char fake_failure_text[1024];
@@ -79,11 +80,20 @@ static const struct bp_memory memory = {
     .discard = memory_discard,
 };
 
+static const struct bp_firmware *offered_firmware;
+
+void fake_offer_firmware(const struct bp_firmware *firmware)
+{
+    offered_firmware = firmware;
+}
+
 static const void *host_extension(struct bp_node *node, const char *id)
 {
     assert_non_null(id);
     if (strcmp(id, BP_MEMORY_ID) == 0)
         return &memory;
+    if (strcmp(id, BP_FIRMWARE_ID) == 0)
+        return offered_firmware;
     if (strcmp(id, BP_DOORBELL_ID) == 0)
         return fake_doorbell_extension();
     return strcmp(id, BP_PCI_ID) == 0 ? fake_pci_extension(node->host) : NULL;

@@ -96,6 +96,14 @@ static const struct bp_prop reset_props[] = {{.name = "port",
                                               BP_PROP_AT(struct port_config, port)},
                                              {0}};
 
+static const struct bp_prop fw_cfg_props[] = {{.name = "port",
+                                               .initial = "0x510",
+                                               .claim = BP_CLAIM_PIO,
+                                               .claim_length = 12,
+                                               .type = BP_PROP_UINT,
+                                               BP_PROP_AT(struct port_config, port)},
+                                              {0}};
+
 static const struct bp_prop irqchip_props[] = {{.name = "pit-port",
                                                 .initial = "0x40",
                                                 .claim = BP_CLAIM_PIO,
@@ -213,6 +221,8 @@ static const struct model pc_models[] = {
     MODEL(PC, "irqchip", BP_KIND_DEVICE, irqchip_props, struct port_config,
           BP_MODEL_SHARED | BP_MODEL_ONCE | BP_MODEL_IRQCHIP),
     MODEL(PC, "hpet", BP_KIND_DEVICE, hpet_props, struct hpet_config, BP_MODEL_ONCE),
+    MODEL(PC, "host-bridge", BP_KIND_DEVICE, no_props, struct port_config, BP_MODEL_ONCE),
+    MODEL(PC, "fw-cfg", BP_KIND_DEVICE, fw_cfg_props, struct port_config, BP_MODEL_ONCE),
 };
 static const struct model chip_models[] = {
     MODEL(CHIP, "chip", BP_KIND_DEVICE, irqchip_props, struct port_config,

@@ -141,7 +141,17 @@ static void file_of(const char *name, long bytes)
     assert_int_equal(truncate(name, bytes), 0);
 }
 
-static void firmware_takes_the_end_of_4_gib_and_of_1_mib(void **state)
+static unsigned of_model(const struct planned *p, const char *model)
+{
+    unsigned count = 0;
+
+    for (uint32_t i = 0; i < p->plan.count; i++)
+        count += !strcmp(p->plan.instances[i].model->id, model);
+    return count;
+}
+
+/* RAM stays where the ROM hides it: it may take its place. */
+static void firmware_takes_nothing_from_ram(void **state)
 {
     struct planned *p = *state;
 
@@ -149,13 +159,27 @@ static void firmware_takes_the_end_of_4_gib_and_of_1_mib(void **state)
     planned_accepts(p, "[boot]\nfirmware = rom\n");
     assert_string_equal(p->plan.boot_request.firmware, "/proc/self/cwd/rom");
     assert_int_equal(p->plan.boot.firmware_bytes, 0x40000);
-    assert_int_equal(p->plan.reserved_count, 1);
-    assert_int_equal(p->plan.reserved[0].gpa, 0xe0000);
-    assert_int_equal(p->plan.reserved[0].length, 0x20000);
+    assert_int_equal(p->plan.reserved_count, 0);
     file_of("rom", 0x1000);
     planned_accepts(p, "[boot]\nfirmware = rom\n");
-    assert_int_equal(p->plan.reserved[0].gpa, 0xff000);
-    assert_int_equal(p->plan.reserved[0].length, 0x1000);
+    assert_int_equal(p->plan.boot.firmware_bytes, 0x1000);
+    assert_int_equal(unlink("rom"), 0);
+}
+
+static void the_board_has_what_firmware_asks_for_only_with_firmware(void **state)
+{
+    struct planned *p = *state;
+
+    file_of("rom", 0x40000);
+    planned_accepts(p, "[boot]\nfirmware = rom\n");
+    assert_int_equal(of_model(p, "host-bridge"), 1);
+    assert_int_equal(of_model(p, "fw-cfg"), 1);
+    planned_accepts(p, "[boot]\nfirmware = rom\n[mine]\nplugin = dev-pc\nmodel = fw-cfg\n");
+    assert_int_equal(of_model(p, "fw-cfg"), 1);
+    planned_accepts(p, "[machine]\nboard = none\n[boot]\nfirmware = rom\n");
+    assert_int_equal(of_model(p, "host-bridge") + of_model(p, "fw-cfg"), 0);
+    planned_accepts(p, "[boot]\nkernel = image\n");
+    assert_int_equal(of_model(p, "host-bridge") + of_model(p, "fw-cfg"), 0);
     assert_int_equal(unlink("rom"), 0);
 }
 
@@ -735,7 +759,8 @@ int main(void)
         PLANNED_TEST(kernel_with_protocol_raw_is_a_binary),
         PLANNED_TEST(bad_94_nothing_to_boot),
         PLANNED_TEST(bad_94_kernel_and_binary),
-        PLANNED_TEST(firmware_takes_the_end_of_4_gib_and_of_1_mib),
+        PLANNED_TEST(firmware_takes_nothing_from_ram),
+        PLANNED_TEST(the_board_has_what_firmware_asks_for_only_with_firmware),
         PLANNED_TEST(bad_94_firmware_of_a_wrong_size),
         PLANNED_TEST(bad_94_firmware_that_is_no_file),
         PLANNED_TEST(bad_94_firmware_beside_what_it_is_instead_of),

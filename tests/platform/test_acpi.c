@@ -233,6 +233,96 @@ static void bad_tables_are_told(void **state)
                                    "remove some");
 }
 
+/* As firmware does it, for tables that it put at `gpa`. */
+static void make_fixups(struct acpi_blob *blob, uint64_t gpa)
+{
+    for (uint32_t i = 0; i < blob->fixup_count; i++) {
+        const struct bp_firmware_fixup *x = &blob->fixups[i];
+        bool in_rsdp = x->blob == BP_FIRMWARE_IN_RSDP;
+        uint8_t *bytes = in_rsdp ? blob->rsdp : blob->tables, sum = 0;
+        uint64_t length = in_rsdp ? sizeof(blob->rsdp) : blob->tables_length;
+        if (x->kind == BP_FIRMWARE_POINTER) {
+            assert_true(x->width == 4 || x->width == 8);
+            assert_true(x->at + x->width <= length);
+            if (x->width == 4)
+                bp_put_le32(bytes + x->at, (uint32_t)(bp_le32(bytes + x->at) + gpa));
+            else
+                bp_put_le64(bytes + x->at, bp_le64(bytes + x->at) + gpa);
+            continue;
+        }
+        assert_int_equal(x->kind, BP_FIRMWARE_CHECKSUM);
+        assert_true(x->at < length && (uint64_t)x->from + x->length <= length);
+        for (uint32_t k = 0; k < x->length; k++)
+            sum = (uint8_t)(sum + bytes[x->from + k]);
+        bytes[x->at] = (uint8_t)(bytes[x->at] - sum);
+    }
+}
+
+static void a_blob_is_the_same_tables_once_its_fixups_are_made(void **state)
+{
+    struct fixture *f = *state;
+    struct acpi_machine machine = sample_machine(3);
+    const uint8_t *there = f->ram.base + ACPI_GPA;
+    struct acpi_blob blob = {0};
+
+    f->b->power(f->b, &sample_power);
+    sample_devices(f->d);
+    sample_hpet(f->d);
+    assert_int_equal(write_tables(f, 3), 0);
+    assert_int_equal(acpi_build(f->d, &machine, &blob, &f->e), 0);
+    assert_int_equal(bp_le32(blob.tables), bp_le32("FACS")); /* aligned as it stands first */
+    make_fixups(&blob, ACPI_GPA + 64);
+    assert_memory_equal(blob.rsdp, there, sizeof(blob.rsdp));
+    assert_memory_equal(blob.tables, there + 64, blob.tables_length);
+    acpi_blob_free(&blob);
+    assert_null(blob.tables);
+}
+
+static void a_blob_can_be_anywhere(void **state)
+{
+    struct fixture *f = *state;
+    struct acpi_machine machine = sample_machine(300);
+    struct acpi_blob blob = {0};
+    const uint64_t gpa = 0xf4000;
+
+    f->b->power(f->b, &sample_power);
+    sample_hpet(f->d);
+    assert_int_equal(acpi_build(f->d, &machine, &blob, &f->e), 0);
+    make_fixups(&blob, gpa);
+    assert_int_equal(ram_write(&f->ram, gpa, blob.tables, blob.tables_length), 0);
+    assert_int_equal(ram_write(&f->ram, 0xe1000, blob.rsdp, sizeof(blob.rsdp)), 0);
+    f->rsdp = 0xe1000;
+    static const char *const all[] = {"FACP", "APIC", "MCFG", "HPET"};
+    for (unsigned i = 0; i < 4; i++) {
+        const uint8_t *table = find(f, all[i]);
+        uint8_t sum = 0;
+        assert_non_null(table);
+        for (uint32_t k = 0; k < bp_le32(table + 4); k++)
+            sum = (uint8_t)(sum + table[k]);
+        assert_int_equal(sum, 0);
+    }
+    const uint8_t *fadt = find(f, "FACP");
+    assert_int_equal(bp_le32(fadt + 36), gpa);
+    assert_memory_equal(f->ram.base + bp_le64(fadt + 140), "DSDT", 4);
+    assert_int_equal(bp_le32(fadt + 40), bp_le64(fadt + 140));
+    acpi_blob_free(&blob);
+}
+
+static void bad_description_makes_no_blob(void **state)
+{
+    struct fixture *f = *state;
+    struct acpi_machine machine = sample_machine(1);
+    struct acpi_blob blob = {0};
+
+    machine.more32_gpa = 0xf0000000;
+    machine.more32_length = 0x10000001;
+    assert_int_equal(acpi_build(f->d, &machine, &blob, &f->e), -EINVAL);
+    assert_string_equal(f->e.text,
+                        "the second 32-bit PCI window of 0x10000001 bytes is at 0xf0000000, "
+                        "expected it to end at or below 4 GiB");
+    assert_null(blob.tables);
+}
+
 static void madt_lists_each_processor_once(void **state)
 {
     static const uint32_t counts[] = {1, 2, 255};
@@ -646,6 +736,9 @@ int main(void)
         TEST(tables_of_devices_are_found_by_their_signature),
         TEST(a_machine_has_no_tables_that_no_device_brought),
         TEST(bad_tables_are_told),
+        TEST(a_blob_is_the_same_tables_once_its_fixups_are_made),
+        TEST(a_blob_can_be_anywhere),
+        TEST(bad_description_makes_no_blob),
         TEST(madt_lists_each_processor_once),
         TEST(processors_from_255_on_are_x2apic_entries),
         TEST(overrides_are_timer_to_input_2_and_sci_level_high),
