@@ -32,6 +32,8 @@ packages_aarch64=(gcc-aarch64-linux-gnu qemu-user-static)
 packages_aarch64_target=(libc6-dev libcmocka-dev libinih-dev libjson-c-dev libzstd-dev libzydis-dev
     liburing-dev zlib1g-dev)
 # shellcheck disable=SC2034
+packages_firmware=(seabios grub-common grub-pc-bin e2fsprogs)
+# shellcheck disable=SC2034
 packages_bochs=(bochs bochs-term bochsbios vgabios grub-common grub-pc-bin mtools xorriso)
 
 say() {
