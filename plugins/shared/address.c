@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * chr-host/address.c - `unix:/path` and `tcp:host:port` as socket addresses.
+ * shared/address.c - `unix:/path` and `tcp:host:port` as socket addresses.
  */
 #include "address.h"
 
@@ -43,10 +43,11 @@ static int parse_port(const char *text)
     return port < 65536 ? port : -1;
 }
 
-static int parse_tcp(const struct bp_host *host, struct bp_node *node, const char *key,
-                     const char *text, struct address *out)
+/* `text` is what follows the scheme. */
+static int parse_inet(const struct bp_host *host, struct bp_node *node, const char *key,
+                      const char *scheme, const char *text, struct address *out)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = out->type};
     struct addrinfo *found;
     const char *colon = strrchr(text, ':');
     const char *start = text, *end = colon;
@@ -55,7 +56,8 @@ static int parse_tcp(const struct bp_host *host, struct bp_node *node, const cha
 
     if (!colon || parse_port(colon + 1) < 0)
         return bp_failf(host, node, -EINVAL,
-                        "%s 'tcp:%s' does not end in :port, a number up to 65535", key, text);
+                        "%s '%s:%s' does not end in :port, a number up to 65535", key, scheme,
+                        text);
     if (start < end && *start == '[' && end[-1] == ']') {
         start++;
         end--;
@@ -74,16 +76,24 @@ static int parse_tcp(const struct bp_host *host, struct bp_node *node, const cha
     return 0;
 }
 
-int address_parse(const struct bp_host *host, struct bp_node *node, const char *key,
+static const char *scheme_of(int type)
+{
+    return type == SOCK_DGRAM ? "udp" : "tcp";
+}
+
+int address_parse(const struct bp_host *host, struct bp_node *node, const char *key, int type,
                   const char *text, struct address *out)
 {
+    const char *scheme = scheme_of(type);
+
     memset(out, 0, sizeof(*out));
+    out->type = type;
     if (strncmp(text, "unix:", 5) == 0)
         return parse_unix(host, node, key, text + 5, out);
-    if (strncmp(text, "tcp:", 4) == 0)
-        return parse_tcp(host, node, key, text + 4, out);
-    return bp_failf(host, node, -EINVAL, "%s '%s' is neither unix:/path nor tcp:host:port", key,
-                    text);
+    if (strncmp(text, scheme, 3) == 0 && text[3] == ':')
+        return parse_inet(host, node, key, scheme, text + 4, out);
+    return bp_failf(host, node, -EINVAL, "%s '%s' is neither unix:/path nor %s:host:port", key,
+                    text, scheme);
 }
 
 void address_print(const struct address *a, char *text)
@@ -94,8 +104,8 @@ void address_print(const struct address *a, char *text)
         snprintf(text, ADDRESS_TEXT, "unix:%s", a->u.un.sun_path);
     else if (getnameinfo(&a->u.any, a->len, name, sizeof(name), port, sizeof(port),
                          NI_NUMERICHOST | NI_NUMERICSERV))
-        snprintf(text, ADDRESS_TEXT, "tcp:?");
+        snprintf(text, ADDRESS_TEXT, "%s:?", scheme_of(a->type));
     else
-        snprintf(text, ADDRESS_TEXT, a->u.any.sa_family == AF_INET6 ? "tcp:[%s]:%s" : "tcp:%s:%s",
-                 name, port);
+        snprintf(text, ADDRESS_TEXT, a->u.any.sa_family == AF_INET6 ? "%s:[%s]:%s" : "%s:%s:%s",
+                 scheme_of(a->type), name, port);
 }
