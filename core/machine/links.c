@@ -3,8 +3,9 @@
  * machine/links.c - who names whom: order of creation, cycles, and lock domains.
  *
  * An instance is created after every instance that it names. Instances joined by a reference share
- * a lock domain, unless the named one's model is BP_MODEL_SHARED: that is a domain of its own, and
- * the only kind that several references may name.
+ * a lock domain, unless the named one's model is BP_MODEL_SHARED: that is a domain of its own.
+ * Several references may name one of these, or one that is BP_MODEL_JOINS: all that name that one
+ * are in its domain.
  */
 #include "machine/parts.h"
 
@@ -183,7 +184,7 @@ static void check_single_use(struct links *l)
     for (uint32_t i = 0; i < l->count; i++) {
         const struct link *link = &l->links[i];
 
-        if (l->p->plan->instances[link->to].model->flags & BP_MODEL_SHARED)
+        if (l->p->plan->instances[link->to].model->flags & (BP_MODEL_SHARED | BP_MODEL_JOINS))
             continue;
         if (user[link->to])
             tell_second(l, &l->links[user[link->to] - 1], link);

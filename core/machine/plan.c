@@ -25,17 +25,6 @@ struct plan_instance *plan_find(const struct plan *plan, const char *name)
 
 /* ---- models ---- */
 
-/* What options and documentation name, and a later version brings. */
-static int is_to_come(const char *plugin)
-{
-    static const char *const names[] = {"net-hub", "net-socket"};
-
-    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (!strcmp(plugin, names[i]))
-            return 1;
-    return 0;
-}
-
 const struct model *plan_model(struct planning *p, const struct config_section *section)
 {
     struct config_value *plugin = config_value(section, "plugin");
@@ -45,8 +34,6 @@ const struct model *plan_model(struct planning *p, const struct config_section *
     struct error e;
 
     if (p->source->load(p->source->context, plugin->text, plugin->base, &loaded, &e)) {
-        if (is_to_come(plugin->text))
-            error_set(&e, 0, "this version does not have this plugin yet");
         report_error(p->report, plugin->file, plugin->line, section->name, "[%s] plugin = %s: %s",
                      section->name, quoted(plugin->text).text, e.text);
         p->missing++;

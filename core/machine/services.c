@@ -7,6 +7,7 @@
 #include "plugin/normalise.h"
 
 #include <backplane/ext/doorbell.h>
+#include <backplane/net.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -218,6 +219,8 @@ static int host_link(struct bp_node *node, struct bp_node *ref, const char *id, 
         node_fail(node, err, "[%s] has a user already, and its %s serves only one", far->name, id);
     else if (err)
         node_fail(node, err, "[%s] refuses to be linked by %s: %s", far->name, id, strerror(-err));
+    else if (!strcmp(id, BP_NET_ID))
+        out->self = ((const struct bp_net *)out->ops)->port(out->self);
     return err;
 }
 

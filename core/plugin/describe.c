@@ -170,12 +170,13 @@ static void print_plugin(FILE *f, const struct plugin *p)
     for (uint32_t i = 0; i < p->model_count; i++) {
         const struct model *m = &p->models[i];
 
-        fprintf(f, "\nmodel %s (%s%s%s%s%s%s%s): %s\n", m->id, plugin_kind_name(m->kind),
+        fprintf(f, "\nmodel %s (%s%s%s%s%s%s%s%s): %s\n", m->id, plugin_kind_name(m->kind),
                 i ? "" : ", the default", m->flags & BP_MODEL_SHARED ? ", shared" : "",
                 m->flags & BP_MODEL_ONCE ? ", once in a machine" : "",
                 m->flags & BP_MODEL_SHARES_RAM ? ", shares guest RAM" : "",
                 m->flags & BP_MODEL_IRQCHIP ? ", has interrupt controllers" : "",
-                m->flags & BP_MODEL_THREAD ? ", may have a thread" : "", m->summary);
+                m->flags & BP_MODEL_THREAD ? ", may have a thread" : "",
+                m->flags & BP_MODEL_JOINS ? ", joins its users" : "", m->summary);
         for (uint32_t j = 0; j < m->prop_count; j++)
             print_prop(f, &m->props[j]);
         for (uint32_t j = 0; j < m->region_count; j++)
@@ -287,6 +288,7 @@ static void add_model(struct json *j, struct json_object *to, const struct model
     add_bool(j, o, "shares-ram", m->flags & BP_MODEL_SHARES_RAM);
     add_bool(j, o, "irqchip", m->flags & BP_MODEL_IRQCHIP);
     add_bool(j, o, "thread", m->flags & BP_MODEL_THREAD);
+    add_bool(j, o, "joins", m->flags & BP_MODEL_JOINS);
     inner = add(j, o, "properties", json_object_new_array());
     for (uint32_t i = 0; i < m->prop_count; i++)
         add_prop(j, inner, &m->props[i]);

@@ -18,7 +18,8 @@
 
 #define TABLE_MAX 4096u
 #define MODEL_FLAGS                                                                                \
-    (BP_MODEL_SHARED | BP_MODEL_ONCE | BP_MODEL_SHARES_RAM | BP_MODEL_IRQCHIP | BP_MODEL_THREAD)
+    (BP_MODEL_SHARED | BP_MODEL_ONCE | BP_MODEL_SHARES_RAM | BP_MODEL_IRQCHIP | BP_MODEL_THREAD |  \
+     BP_MODEL_JOINS)
 #define PLUGIN_MINIMUM (uint32_t)(offsetof(struct bp_plugin, models) + sizeof(void *))
 #define MODEL_MINIMUM (uint32_t)(offsetof(struct bp_model, cpu) + sizeof(void *))
 

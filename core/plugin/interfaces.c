@@ -237,6 +237,12 @@ static int net_set_queues(void *self, uint32_t count)
     return count == 1 ? 0 : -EINVAL;
 }
 
+/* port: there is one, the instance. */
+static void *net_only_port(void *self)
+{
+    return self;
+}
+
 /* link: the device has no carrier bit. */
 static void net_link(void *self, uint32_t up)
 {
@@ -249,6 +255,7 @@ static const struct bp_net net_stubs = {
     .offloads = net_offloads,
     .set_offloads = net_set_offloads,
     .set_queues = net_set_queues,
+    .port = net_only_port,
 };
 static const struct bp_net_port net_port_stubs = {
     .size = sizeof(net_port_stubs),

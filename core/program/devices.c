@@ -174,20 +174,27 @@ static int add_disk(struct parse *p, uint32_t number)
 
 static int add_net(struct parse *p, uint32_t number)
 {
+    static const struct net_kind {
+        const char *prefix, *plugin, *model, *key; /* key NULL: nothing follows the prefix */
+    } of_host = {"", "net-pcap", "live", "ifname"}, kinds[] = {
+                                                        {"tap=", "net-tap", NULL, "ifname"},
+                                                        {"socket=", "net-socket", NULL, "connect"},
+                                                        {"listen=", "net-socket", NULL, "listen"},
+                                                        {"user", "net-user", NULL, NULL},
+                                                    };
     const char *where = p->nets[number], *origin = p->net_origins[number];
-    int of_host = !strcmp(origin, "--network"), is_tap = !of_host && !strncmp(where, "tap=", 4);
+    const struct net_kind *kind = &of_host;
     int is_virtio = p->nic && !strcmp(p->nic, "virtio"), ret;
     char nic[32], net[40];
 
+    if (strcmp(origin, "--network") != 0)
+        for (kind = kinds; strncmp(where, kind->prefix, strlen(kind->prefix)) != 0; kind++)
+            ; /* options.c took no other */
     snprintf(nic, sizeof(nic), "nic%u", number);
     snprintf(net, sizeof(net), "nic%u-net", number);
-    ret = add_section(p, origin, net,
-                      of_host  ? "net-pcap"
-                      : is_tap ? "net-tap"
-                               : "net-user",
-                      of_host ? "live" : NULL);
-    if (!ret && (of_host || is_tap))
-        ret = add_key(p, origin, net, "ifname", where + (is_tap ? 4 : 0));
+    ret = add_section(p, origin, net, kind->plugin, kind->model);
+    if (!ret && kind->key)
+        ret = add_key(p, origin, net, kind->key, where + strlen(kind->prefix));
     if (!ret)
         ret = add_section(p, origin, nic, is_virtio ? "dev-virtio" : "dev-e1000",
                           is_virtio ? "net" : NULL);

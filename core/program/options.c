@@ -85,12 +85,21 @@ static int take_network(struct parse *p, const char *argument)
 
 static int take_net(struct parse *p, const char *argument)
 {
+    static const char *const kinds[] = {"user", "tap=", "socket=", "listen="};
+
     if (!strcmp(argument, "none"))
         return 0;
-    if (strcmp(argument, "user") != 0 && (strncmp(argument, "tap=", 4) != 0 || !argument[4]))
-        return parse_fail(p, "--net: \"%s\" is no network; expected user, tap=INTERFACE or none",
-                          argument);
-    return take_network(p, argument);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        size_t len = strlen(kinds[i]);
+
+        if (kinds[i][len - 1] == '=' ? !strncmp(argument, kinds[i], len) && argument[len]
+                                     : !strcmp(argument, kinds[i]))
+            return take_network(p, argument);
+    }
+    return parse_fail(p,
+                      "--net: \"%s\" is no network; expected user, tap=INTERFACE, socket=ADDRESS, "
+                      "listen=ADDRESS or none",
+                      argument);
 }
 
 static int take_nic(struct parse *p, const char *argument)
@@ -350,7 +359,7 @@ static const struct option table[] = {
      NULL,
      NULL,
      take_net,
-     "a network: user, tap=INTERFACE or none; once for each"},
+     "a network: user, tap=INTERFACE, socket=ADDRESS, listen=ADDRESS or none; once for each"},
     {"--network",
      {NULL},
      "INTERFACE",

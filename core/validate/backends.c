@@ -31,8 +31,9 @@ struct port {
         struct bp_net net;
         struct bp_block block;
     } ops;
-    bool owed; /* the backend took less than it was given */
-    bool held; /* this end took less than it was given */
+    void *self; /* first argument of its functions */
+    bool owed;  /* the backend took less than it was given */
+    bool held;  /* this end took less than it was given */
     struct request requests[REQUESTS];
     uint64_t completed;
 };
@@ -222,6 +223,11 @@ void backend_attach(struct bp_node *n)
     err = attach_again(n);
     if (err != -EBUSY)
         world_fail(n->world, "attach() of a second port gave %d; expected -EBUSY", err);
+    n->port->self = n->self;
+    if (n->backend_kind == BP_KIND_NET)
+        n->port->self = n->port->ops.net.port(n->self);
+    if (!n->port->self)
+        world_fail(n->world, "port() gave NULL; expected the `self` for the port attached last");
     if (n->backend_kind == BP_KIND_BLOCK)
         check_info(n);
 }
@@ -291,23 +297,23 @@ static void use_net(struct bp_node *n, struct tape *t)
         p->held = false;
         n->depth++;
         doing(n->world, "resume()");
-        p->ops.net.resume(n->self, 0);
+        p->ops.net.resume(p->self, 0);
         n->depth--;
         return;
     case 1:
         doing(n->world, "set_queues(0)");
-        err = p->ops.net.set_queues(n->self, 0);
+        err = p->ops.net.set_queues(p->self, 0);
         if (err != -EINVAL)
             world_fail(n->world, "set_queues(0) gave %d; expected -EINVAL", err);
         doing(n->world, "set_queues(1)");
-        err = p->ops.net.set_queues(n->self, 1);
+        err = p->ops.net.set_queues(p->self, 1);
         if (err)
             world_fail(n->world, "set_queues(1) gave %d; expected 0", err);
         return;
     case 2:
         doing(n->world, "set_offloads()");
-        p->ops.net.set_offloads(n->self, (uint32_t)tape_below(t, 16));
-        p->ops.net.set_offloads(n->self, 0);
+        p->ops.net.set_offloads(p->self, (uint32_t)tape_below(t, 16));
+        p->ops.net.set_offloads(p->self, 0);
         return;
     default:
         break;
@@ -335,7 +341,7 @@ static void use_net(struct bp_node *n, struct tape *t)
     }
     n->depth++;
     doing(n->world, "send() of %u frames", count);
-    took = p->ops.net.send(n->self, 0, frames, count);
+    took = p->ops.net.send(p->self, 0, frames, count);
     n->depth--;
     if (took > count)
         world_fail(n->world, "send() says that it took %u frames of %u", took, count);

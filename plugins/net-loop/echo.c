@@ -10,6 +10,7 @@
  */
 #include "net_loop.h"
 
+#include <backplane/util/finish.h>
 #include <backplane/util/frame.h>
 #include <backplane/util/log.h>
 #include <errno.h>
@@ -21,14 +22,6 @@
     (BP_NET_OFFLOAD_CSUM | BP_NET_OFFLOAD_TSO4 | BP_NET_OFFLOAD_TSO6 | BP_NET_OFFLOAD_UFO)
 #define FRAMES_AT_ONCE 64u    /* handed over before others on the loop have their turn */
 #define BYTES_MAX (4u << 20u) /* that wait in a queue, whatever the number of frames */
-
-/* virtio 1.2, 5.1.6: struct virtio_net_hdr. */
-#define HDR_NEEDS_CSUM 1u
-#define GSO_NONE 0u
-#define GSO_TCPV4 1u
-#define GSO_UDP 3u
-#define GSO_TCPV6 4u
-#define GSO_ECN 0x80u
 
 struct echo_queue {
     struct bp_frame_queue frames;
@@ -90,23 +83,10 @@ static int echo_set_offloads(void *self, uint32_t bits)
     return 0;
 }
 
-/* What the receiver of `frame` must be able to do: BP_NET_OFFLOAD_*; UINT32_MAX: nobody is. */
-static uint32_t needs(const struct bp_frame *frame)
+/* Nonzero if the adapter does not take such a frame as it is. */
+static int is_too_much(const struct echo *e, const struct bp_frame *frame)
 {
-    uint32_t bits = frame->flags & HDR_NEEDS_CSUM ? BP_NET_OFFLOAD_CSUM : 0;
-
-    switch (frame->gso_type & ~GSO_ECN) {
-    case GSO_NONE:
-        return bits;
-    case GSO_TCPV4:
-        return bits | BP_NET_OFFLOAD_TSO4;
-    case GSO_TCPV6:
-        return bits | BP_NET_OFFLOAD_TSO6;
-    case GSO_UDP:
-        return bits | BP_NET_OFFLOAD_UFO;
-    default:
-        return UINT32_MAX;
-    }
+    return (bp_offloads_needed(frame->flags, frame->gso_type) & ~e->taken) != 0;
 }
 
 static void swap_addresses(uint8_t *frame)
@@ -131,7 +111,7 @@ static uint32_t echo_send(void *self, uint32_t queue, const struct bp_frame *fra
     q = &e->queues[queue];
     for (; done < count; done++) {
         const struct bp_frame *frame = bp_frame_at(frames, done);
-        int err = needs(frame) & ~e->taken ? -ENOTSUP : bp_frame_queue_push(&q->frames, frame);
+        int err = is_too_much(e, frame) ? -ENOTSUP : bp_frame_queue_push(&q->frames, frame);
 
         if (err == -ENOBUFS) {
             q->owes = 1;
@@ -201,7 +181,7 @@ static void echo_timer(void *self, uint32_t id)
         return;
     for (uint32_t i = 0; i < FRAMES_AT_ONCE && q->frames.count && !q->held; i++) {
         const struct bp_frame *frame = &q->frames.first->frame;
-        int err = needs(frame) & ~e->taken ? -ENOTSUP : 0;
+        int err = is_too_much(e, frame) ? -ENOTSUP : 0;
 
         if (!err)
             err = e->port->receive(e->port_self, id, frame);

@@ -123,6 +123,15 @@ struct fake_nic *fake_nic_new(struct fake_host *h)
     n->up = 1;
     assert_int_equal(n->ops->attach(n->self, &nic_port, n), 0);
     assert_int_equal(n->ops->attach(n->self, &nic_port, n), -EBUSY);
+    n->self = n->ops->port(n->self);
+    return n;
+}
+
+struct fake_nic *fake_nic_beside(struct fake_nic *first)
+{
+    struct fake_nic *n = fake_nic_new(first->host);
+
+    n->is_guest = 1;
     return n;
 }
 
@@ -130,7 +139,8 @@ void fake_nic_free(struct fake_nic *n)
 {
     if (!n)
         return;
-    fake_host_free(n->host);
+    if (!n->is_guest)
+        fake_host_free(n->host);
     fake_frames_clear(&n->got);
     free(n->got.frames);
     free(n);

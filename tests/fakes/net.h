@@ -45,6 +45,7 @@ struct fake_nic {
     uint32_t links, up;             /* calls of port->link(), and what the last one said */
     int error;                      /* receive() gives this when not 0, and records nothing */
     int inside;                     /* the adapter is in a call of the backend */
+    int is_guest;                   /* the host is another's */
     void (*on_sent)(void *context, uint32_t queue); /* called by port->sent(), if not NULL */
     void *context;
 };
@@ -52,6 +53,8 @@ struct fake_nic {
 /* An adapter attached to the instance of `h`, with room for all frames. The tables went through
  * the normaliser. */
 struct fake_nic *fake_nic_new(struct fake_host *h);
+/* A further adapter at the same instance, which is BP_MODEL_JOINS. Free it before the first. */
+struct fake_nic *fake_nic_beside(struct fake_nic *first);
 /* Frees the host, too. NULL is allowed. */
 void fake_nic_free(struct fake_nic *n);
 

@@ -121,7 +121,13 @@ static const struct bp_char char_stubs = {
     .size = sizeof(struct bp_char), .set_break = stub_set, .inject = stub_inject};
 static const struct bp_char_port char_port_stubs = {.size = sizeof(struct bp_char_port),
                                                     .event = stub_event};
+static void *stub_port(void *self)
+{
+    return self;
+}
+
 static const struct bp_net net_stubs = {.size = sizeof(struct bp_net),
+                                        .port = stub_port,
                                         .offloads = stub_none,
                                         .set_offloads = stub_set_offloads,
                                         .set_queues = stub_set_queues};

@@ -248,6 +248,11 @@ static const struct model hub_models[] = {
      .kind = BP_KIND_NET,
      .props = no_props,
      .flags = BP_MODEL_SHARED},
+    {.plugin = &plugins[HUB],
+     .id = "switch",
+     .kind = BP_KIND_NET,
+     .props = no_props,
+     .flags = BP_MODEL_JOINS},
 };
 static const struct model e1000_models[] = {
     MODEL(E1000, "e1000", BP_KIND_DEVICE, e1000_props, struct e1000_config, 0),

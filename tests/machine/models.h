@@ -6,7 +6,8 @@
  *     dev-pc     rtc, acpi-pm, reset, irqchip: BP_MODEL_IRQCHIP, ONCE, hpet (irqchip, rtc)
  *     dev-chip   chip: BP_MODEL_IRQCHIP
  *     chr-host   stdio: BP_MODEL_ONCE, file (path: CREATES)
- *     net-tap    tap (ifname: REQUIRED, net: the next link)     net-hub  hub: BP_MODEL_SHARED
+ *     net-tap    tap (ifname: REQUIRED, net: the next link)     net-hub  hub: BP_MODEL_SHARED,
+ *                                                                     switch: BP_MODEL_JOINS
  *     dev-e1000  e1000 (net, mac, pci)     dev-all  one key of each type, plain and as a list
  *     cpu-kvm    kvm (nested): BP_MODEL_IRQCHIP     cpu-bare  bare, without interrupt controllers
  *     cpu-interp interp (trace)

@@ -429,12 +429,12 @@ static void options_are_named_instead_of_a_line(void **state)
     assert_int_equal(config_set(&p->config, "machine.board", "none", "--set", "/", 0, &e), 0);
     assert_int_equal(
         config_set(&p->config, "boot.binary", "proc/self/cwd/image", "--binary", "/", 0, &e), 0);
-    assert_int_equal(config_set(&p->config, "disk0.plugin", "net-socket", "--disk", "/", 0, &e), 0);
+    assert_int_equal(config_set(&p->config, "disk0.plugin", "blk-none", "--disk", "/", 0, &e), 0);
     assert_int_equal(config_set(&p->config, "machine.cpus", "0", "--cpus", "/", 0, &e), 0);
     assert_int_equal(plan_make_from(&p->plan, &p->config, p->source, &p->told.report), -EINVAL);
     told_is(&p->told, "--cpus: [machine] cpus = 0: the number is out of range, expected 1 to 255\n"
-                      "--disk: [disk0] plugin = net-socket: this version does not have this plugin "
-                      "yet");
+                      "--disk: [disk0] plugin = blk-none: the plugin blk-none is not installed "
+                      "(searched /plugins)");
 }
 
 /* ---- references, order, domains ---- */
@@ -488,6 +488,20 @@ static void shared_target_is_a_domain_of_its_own(void **state)
     assert_int_not_equal(a->domain, b->domain);
     assert_int_not_equal(a->domain, hub->domain);
     assert_int_not_equal(b->domain, hub->domain);
+}
+
+static void all_that_name_a_joining_target_are_in_its_domain(void **state)
+{
+    struct planned *p = *state;
+    const struct plan *plan = &p->plan;
+
+    planned_accepts(p,
+                    BARE "[a]\nplugin = dev-e1000\nnet = hub\n[b]\nplugin = dev-e1000\nnet = hub\n"
+                         "[hub]\nplugin = net-hub\nmodel = switch\n"
+                         "[other]\nplugin = net-tap\nifname = x\n");
+    assert_int_equal(plan_find(plan, "a")->domain, plan_find(plan, "hub")->domain);
+    assert_int_equal(plan_find(plan, "b")->domain, plan_find(plan, "hub")->domain);
+    assert_int_not_equal(plan_find(plan, "other")->domain, plan_find(plan, "hub")->domain);
 }
 
 static void bad_94_target_named_twice(void **state)
@@ -780,6 +794,7 @@ int main(void)
         PLANNED_TEST(what_is_named_is_created_first),
         PLANNED_TEST(linked_instances_share_a_domain),
         PLANNED_TEST(shared_target_is_a_domain_of_its_own),
+        PLANNED_TEST(all_that_name_a_joining_target_are_in_its_domain),
         PLANNED_TEST(bad_94_target_named_twice),
         PLANNED_TEST(bad_94_cycles),
         PLANNED_TEST(bad_94_references),

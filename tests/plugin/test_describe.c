@@ -229,6 +229,7 @@ static void has_shape_of_plugin(struct json_object *o)
         get(m, "shares-ram", json_type_boolean);
         get(m, "irqchip", json_type_boolean);
         get(m, "thread", json_type_boolean);
+        get(m, "joins", json_type_boolean);
         assert_int_equal(json_object_get_boolean(get(m, "default", json_type_boolean)), i == 0);
         props = get(m, "properties", json_type_array);
         for (size_t j = 0; j < json_object_array_length(props); j++)

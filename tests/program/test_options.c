@@ -224,6 +224,11 @@ static void each_network_is_an_adapter_and_a_backend(void **state)
     sets("run f --nic virtio --net user",
          "--net: nic0-net.plugin = net-user\n"
          "--net: nic0.plugin = dev-virtio\n--net: nic0.model = net\n--net: nic0.net = nic0-net\n");
+    sets("run f --net socket=unix:/tmp/a --net listen=tcp::5000",
+         "--net: nic0-net.plugin = net-socket\n--net: nic0-net.connect = unix:/tmp/a\n"
+         "--net: nic0.plugin = dev-e1000\n--net: nic0.net = nic0-net\n"
+         "--net: nic1-net.plugin = net-socket\n--net: nic1-net.listen = tcp::5000\n"
+         "--net: nic1.plugin = dev-e1000\n--net: nic1.net = nic1-net\n");
     sets("run f --network user",
          "--network: nic0-net.plugin = net-pcap\n--network: nic0-net.model = live\n"
          "--network: nic0-net.ifname = user\n"
@@ -323,9 +328,13 @@ static void bad_94_arguments_of_options(void **state)
     refuses("run --set a=b.c",
             "--set: \"a=b.c\" sets nothing; expected SECTION.KEY=VALUE, as in com1.irq=3");
     refuses("run --net eth0",
-            "--net: \"eth0\" is no network; expected user, tap=INTERFACE or none");
+            "--net: \"eth0\" is no network; expected user, tap=INTERFACE, socket=ADDRESS, "
+            "listen=ADDRESS or none");
+    refuses("run --net socket=", "--net: \"socket=\" is no network; expected user, tap=INTERFACE, "
+                                 "socket=ADDRESS, listen=ADDRESS or none");
     refuses("run --net tap=",
-            "--net: \"tap=\" is no network; expected user, tap=INTERFACE or none");
+            "--net: \"tap=\" is no network; expected user, tap=INTERFACE, socket=ADDRESS, "
+            "listen=ADDRESS or none");
     refuses("run --nic rtl8139",
             "--nic: \"rtl8139\" is no network adapter; expected e1000 or virtio");
     refuses("run --nic e1000", "--nic: there is no --net or --network for it");

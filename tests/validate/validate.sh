@@ -53,6 +53,12 @@ net-pcap)
     fi
     validate "${settings[@]}"
     ;;
+net-socket)
+    # A peer that is not there yet, and port 0, which several instances may have.
+    validate --set stream.connect="unix:$folder/peer" --set datagram.local=udp:127.0.0.1:0 \
+        --set datagram.remote=udp:127.0.0.1:9
+    validate --set stream.listen=tcp:127.0.0.1:0
+    ;;
 *)
     validate
     ;;

@@ -51,7 +51,8 @@ struct bp_net_port {
 struct bp_net {
     uint32_t size;
     uint32_t reserved;
-    /* Called by host->link(). -EBUSY if a port is attached already. [main] */
+    /* Called by host->link(). -EBUSY if a port is attached already; with BP_MODEL_JOINS, if this
+     * one is, or there are too many. [main] */
     int (*attach)(void *self, const struct bp_net_port *port, void *port_self);
     /* BP_NET_OFFLOAD_* that send() takes. Optional: none. [main] */
     uint32_t (*offloads)(void *self);
@@ -65,6 +66,10 @@ struct bp_net {
     void (*resume)(void *self, uint32_t queue);
     /* Queue pairs in use: 1..the backend's limit; -EINVAL beyond. Optional: 1. [main] [dom] */
     int (*set_queues)(void *self, uint32_t count);
+    /* For a backend with a port for each NIC (BP_MODEL_JOINS): what the NIC that attach() took last
+     * has as the `self` of its calls from then on. Called by host->link(). Optional: the instance
+     * itself, with one port. [main] */
+    void *(*port)(void *self);
 };
 
 BP_END

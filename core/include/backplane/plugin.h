@@ -38,6 +38,9 @@ BP_BEGIN
          * `thread`, and with `thread = yes` the watches and timers of its lock domain are         \
          * called on a thread that serves no other. Nothing changes for the device: what is [dom]  \
          * stays so */
+#define BP_MODEL_JOINS                                                                             \
+    32u /* several sections may name one instance, which joins them: all are in one lock domain    \
+         * with it. Its table gives each of them a `self` of its own (net.h, port()) */
 
 /* One thing that a machine file can name: `[com1] plugin = dev-uart, model = 16550a`. */
 struct bp_model {

@@ -15,7 +15,6 @@
 #define NET_PAIRS_MAX 8u
 #define NET_MACS_MAX 64u /* of each kind that the driver lists; more: all of the kind */
 #define NET_HEADER_BYTES 12u
-#define NET_SEGMENTS_MAX 1024u       /* frames that one large packet is cut into */
 #define NET_FRAME_MAX (65535u + 18u) /* an IP packet, Ethernet header, one tag */
 
 struct net_config {

@@ -4,13 +4,13 @@
  *
  * A frame is copied out of the guest's memory before anything looks at it, so that neither this
  * file nor the backend sees it change. Checksums and large packets are handed on where the backend
- * takes them, and done here otherwise (util/offload.h). When the backend is full the chain stays
+ * takes them, and done here otherwise (util/finish.h). When the backend is full the chain stays
  * where it is, with a note of how many of its segments are gone.
  */
 #include "net/net.h"
 
+#include <backplane/util/finish.h>
 #include <backplane/util/le.h>
-#include <backplane/util/offload.h>
 
 #define ETHERNET_MIN 14u
 
@@ -18,23 +18,6 @@ struct header {
     uint8_t flags, gso_type;
     uint16_t hdr_len, gso_size, csum_start, csum_offset;
 };
-
-/* What the backend must take for this frame to be handed on as it is. */
-static uint32_t needs(const struct header *h)
-{
-    uint32_t bits = h->flags & HDR_F_NEEDS_CSUM ? BP_NET_OFFLOAD_CSUM : 0;
-
-    switch (h->gso_type & ~BP_GSO_ECN) {
-    case BP_GSO_TCPV4:
-        return bits | BP_NET_OFFLOAD_TSO4;
-    case BP_GSO_TCPV6:
-        return bits | BP_NET_OFFLOAD_TSO6;
-    case BP_GSO_UDP:
-        return bits | BP_NET_OFFLOAD_UFO;
-    default:
-        return bits;
-    }
-}
 
 /* Did the driver accept the features that this header uses? */
 static int is_negotiated(const struct virtio *v, const struct header *h)
@@ -50,10 +33,11 @@ static int is_negotiated(const struct virtio *v, const struct header *h)
            (kind == BP_GSO_UDP && virtio_has(v, VIRTIO_NET_F_HOST_UFO));
 }
 
-static int send(struct net *net, uint32_t pair, uint8_t *data, uint32_t len, const struct header *h)
+static int send(struct net *net, uint32_t pair, const uint8_t *data, uint32_t len,
+                const struct header *h)
 {
     const struct bp_net *ops = net->backend.ops;
-    const struct bp_buf buf = {.data = data, .len = len};
+    struct bp_buf buf = {.len = len};
     const struct bp_frame frame = {.size = sizeof(frame),
                                    .nbufs = 1,
                                    .bufs = &buf,
@@ -64,47 +48,39 @@ static int send(struct net *net, uint32_t pair, uint8_t *data, uint32_t len, con
                                    .csum_start = h->csum_start,
                                    .csum_offset = h->csum_offset};
 
+    memcpy(&buf.data, &data, sizeof(data)); /* bp_buf is for both directions */
     return ops->send(net->backend.self, pair, &frame, 1) != 0;
 }
 
-/* Sends what of the large packet is not sent yet; VIRTIO_HOLD if the backend is full. */
-static int64_t send_segments(struct net *net, uint32_t pair, uint32_t len, const struct header *h)
+/* Does what the backend does not take, and sends what of it is not sent yet; VIRTIO_HOLD if the
+ * backend is full. */
+static int64_t send_finished(struct net *net, uint32_t pair, uint32_t len, const struct header *h)
 {
     static const struct header plain;
-    struct bp_segments s;
+    struct bp_finish f;
 
-    /* A datagram's checksum spans all of its fragments. */
-    if ((h->gso_type & ~BP_GSO_ECN) == BP_GSO_UDP && h->flags & HDR_F_NEEDS_CSUM &&
-        bp_checksum_fill(net->frame, len, h->csum_start, h->csum_offset)) {
-        virtio_guest(&net->virtio, "a frame whose checksum lies beyond it was dropped");
+    if (bp_finish_begin(&f, net->frame, len, h->flags, h->gso_type, h->gso_size, h->csum_start,
+                        h->csum_offset)) {
+        virtio_guest(&net->virtio, h->gso_type != BP_GSO_NONE
+                                       ? "a large packet that cannot be cut was dropped"
+                                       : "a frame whose checksum lies beyond it was dropped");
         return 0;
     }
-    if (bp_segment_begin(&s, net->frame, len, h->gso_type, h->csum_start, h->gso_size) ||
-        s.count > NET_SEGMENTS_MAX) {
-        virtio_guest(&net->virtio, "a large packet that cannot be cut was dropped");
-        return 0;
-    }
-    for (; net->segments[pair] < s.count; net->segments[pair]++) {
-        uint32_t bytes = bp_segment(&s, net->segments[pair], net->out);
+    for (; net->segments[pair] < f.count; net->segments[pair]++) {
+        uint32_t bytes;
+        const uint8_t *data = bp_finish_frame(&f, net->segments[pair], net->out, &bytes);
 
-        if (!send(net, pair, net->out, bytes, &plain))
+        if (!send(net, pair, data, bytes, &plain))
             return VIRTIO_HOLD;
-        net->virtio.work++;
+        net->virtio.work += f.count > 1;
     }
     return 0;
 }
 
-static int64_t send_frame(struct net *net, uint32_t pair, uint32_t len, struct header *h)
+static int64_t send_frame(struct net *net, uint32_t pair, uint32_t len, const struct header *h)
 {
-    if (needs(h) & ~net->sends) {
-        if (h->gso_type != BP_GSO_NONE)
-            return send_segments(net, pair, len, h);
-        if (bp_checksum_fill(net->frame, len, h->csum_start, h->csum_offset)) {
-            virtio_guest(&net->virtio, "a frame whose checksum lies beyond it was dropped");
-            return 0;
-        }
-        *h = (struct header){0};
-    }
+    if (bp_offloads_needed(h->flags, h->gso_type) & ~net->sends)
+        return send_finished(net, pair, len, h);
     return send(net, pair, net->frame, len, h) ? 0 : VIRTIO_HOLD;
 }
 
