@@ -13,13 +13,12 @@
 #include "filter.h"
 #include "writer.h"
 
+#include <backplane/util/finish.h>
 #include <backplane/util/frame.h>
 #include <backplane/util/log.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NEEDS_CSUM 1u /* VIRTIO_NET_HDR_F_NEEDS_CSUM */
 
 struct capture {
     const struct bp_host *host;
@@ -30,6 +29,8 @@ struct capture {
     void *port_self;
     struct filter filter;
     struct writer writer;
+    int finishes; /* `segment` or `checksums` asks for changed records */
+    uint8_t frame[BP_FRAME_MAX], part[BP_FRAME_MAX]; /* a frame that is changed; a piece of it */
 };
 
 /* ---- records ---- */
@@ -39,54 +40,12 @@ static uint64_t now(const struct capture *c)
     return c->config->time == TIME_GUEST ? c->host->clock_ns(c->node) : c->host->utc_ns(c->node);
 }
 
-/* The one's complement sum of the frame's bytes from `start` on, folded to 16 bits (RFC 1071). */
-static uint16_t sum_from(const struct bp_frame *frame, uint64_t start)
+static void add(struct capture *c, const struct bp_frame *frame, uint64_t len, uint16_t direction,
+                uint64_t when_ns)
 {
-    uint64_t sum = 0, at = 0;
-
-    for (uint32_t i = 0; i < frame->nbufs; i++) {
-        const uint8_t *data = frame->bufs[i].data;
-
-        for (uint64_t k = 0; k < frame->bufs[i].len; k++, at++)
-            if (at >= start)
-                sum += (uint64_t)data[k] << (((at - start) & 1) ? 0 : 8);
-    }
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)sum;
-}
-
-/* Fills in what the sender left to the receiver, in the record only. */
-static void fill_checksum(struct record *r, uint8_t *data, const struct bp_frame *frame)
-{
-    uint64_t at = (uint64_t)r->csum_start + r->csum_offset;
-    uint16_t sum;
-
-    if (!(r->flags & NEEDS_CSUM) || at + 2 > r->caplen)
-        return;
-    sum = (uint16_t)~sum_from(frame, r->csum_start);
-    if (!sum)
-        sum = 0xffff; /* of UDP, 0 means none; of TCP both are the same */
-    data[at] = (uint8_t)(sum >> 8);
-    data[at + 1] = (uint8_t)sum;
-    r->flags &= (uint8_t)~NEEDS_CSUM;
-}
-
-static void record(struct capture *c, const struct bp_frame *frame, uint16_t direction,
-                   uint64_t when_ns)
-{
-    struct writer *w = &c->writer;
-    uint64_t len = frame_len(frame);
     uint32_t caplen = len < c->config->snaplen ? (uint32_t)len : c->config->snaplen;
-    struct record *r;
+    struct record *r = ring_reserve(&c->writer.ring, caplen);
 
-    if (atomic_load_explicit(&w->ended, memory_order_relaxed))
-        return;
-    atomic_fetch_add_explicit(&w->seen, 1, memory_order_relaxed);
-    if (!filter_matches(&c->filter, frame, len))
-        return;
-    atomic_fetch_add_explicit(&w->accepted, 1, memory_order_relaxed);
-    r = ring_reserve(&w->ring, caplen);
     if (!r)
         return;
     r->len = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX;
@@ -98,9 +57,66 @@ static void record(struct capture *c, const struct bp_frame *frame, uint16_t dir
     r->csum_offset = frame->csum_offset;
     r->when_ns = when_ns;
     frame_copy(frame, (uint8_t *)(r + 1), caplen);
-    if (c->config->checksums == CHECKSUMS_FILL)
-        fill_checksum(r, (uint8_t *)(r + 1), frame);
-    ring_add(&w->ring, r);
+    ring_add(&c->writer.ring, r);
+}
+
+static void add_bytes(struct capture *c, const uint8_t *data, uint32_t len,
+                      const struct bp_frame *as, uint16_t direction, uint64_t when_ns)
+{
+    struct bp_frame frame = *as;
+    struct bp_buf buf = {.len = len};
+
+    memcpy(&buf.data, &data, sizeof(data)); /* bp_buf is for both directions */
+    frame.nbufs = 1;
+    frame.bufs = &buf;
+    add(c, &frame, len, direction, when_ns);
+}
+
+/* Does in the record what the sender left to the receiver, as the settings say: 0; -1 if that
+ * cannot be done, and nothing is recorded. */
+static int add_finished(struct capture *c, const struct bp_frame *frame, uint64_t len,
+                        uint16_t direction, uint64_t when_ns)
+{
+    struct bp_frame as = {.size = sizeof(as)};
+    struct bp_finish f;
+
+    if (len > BP_FRAME_MAX || !bp_offloads_needed(frame->flags, frame->gso_type))
+        return -1;
+    frame_copy(frame, c->frame, (uint32_t)len); /* once: the guest may change it meanwhile */
+    if (c->config->segment &&
+        !bp_finish_begin(&f, c->frame, (uint32_t)len, frame->flags, frame->gso_type,
+                         frame->gso_size, frame->csum_start, frame->csum_offset)) {
+        for (uint32_t i = 0; i < f.count; i++) {
+            uint32_t bytes;
+            const uint8_t *data = bp_finish_frame(&f, i, c->part, &bytes);
+
+            add_bytes(c, data, bytes, &as, direction, when_ns);
+        }
+        return 0;
+    }
+    if (!(frame->flags & BP_HDR_NEEDS_CSUM) || c->config->checksums != CHECKSUMS_FILL ||
+        bp_checksum_fill(c->frame, len, frame->csum_start, frame->csum_offset))
+        return -1;
+    memcpy(&as, frame, frame->size < sizeof(as) ? frame->size : sizeof(as));
+    as.flags &= (uint8_t)~BP_HDR_NEEDS_CSUM;
+    add_bytes(c, c->frame, (uint32_t)len, &as, direction, when_ns);
+    return 0;
+}
+
+static void record(struct capture *c, const struct bp_frame *frame, uint16_t direction,
+                   uint64_t when_ns)
+{
+    struct writer *w = &c->writer;
+    uint64_t len = frame_len(frame);
+
+    if (atomic_load_explicit(&w->ended, memory_order_relaxed))
+        return;
+    atomic_fetch_add_explicit(&w->seen, 1, memory_order_relaxed);
+    if (!filter_matches(&c->filter, frame, len))
+        return;
+    atomic_fetch_add_explicit(&w->accepted, 1, memory_order_relaxed);
+    if (!c->finishes || add_finished(c, frame, len, direction, when_ns))
+        add(c, frame, len, direction, when_ns);
 }
 
 /* ---- the network, to the NIC ---- */
@@ -222,6 +238,7 @@ static int capture_create(const struct bp_host *host, struct bp_node *node, cons
     c->host = host;
     c->node = node;
     c->config = config;
+    c->finishes = c->config->segment || c->config->checksums == CHECKSUMS_FILL;
     c->writer.output.fd = c->writer.ring.wake = -1;
     err = filter_init(&c->filter, host, node, c->config->filter);
     if (!err)

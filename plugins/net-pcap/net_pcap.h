@@ -34,7 +34,8 @@ struct capture_config {
     uint32_t flush;       /* ms */
     uint32_t rotate_time; /* s; 0: never */
     uint32_t keep;        /* files; 0: all */
-    uint32_t reserved;
+    uint8_t segment;      /* large packets are cut, and checksums filled in, in the file */
+    uint8_t reserved[3];
 };
 
 struct replay_config {

@@ -61,8 +61,31 @@ static void make(const char *name, uint32_t time)
     link_free(l);
 }
 
+/* Two large TCP packets that an adapter leaves to be cut, and a frame whose checksum it leaves. */
+static void make_cut(const char *name, uint8_t segment)
+{
+    static uint8_t frame[LINK_TCP(60000)];
+    struct link *l = link_new();
+    char path[512];
+    struct capture_config config = {.net = l->behind,
+                                    .file = path,
+                                    .snaplen = FRAME_MAX,
+                                    .buffer = 1u << 20u,
+                                    .flush = 50,
+                                    .segment = segment};
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    link_start(l, "capture", &config);
+    link_large_tcp(l, frame, 60000, 1448);
+    link_large_tcp(l, frame, 1449, 1448);
+    link_large_tcp(l, frame, 100, 1448);
+    link_free(l);
+}
+
 static void samples_are_made(void **state)
 {
+    make_cut("whole.pcapng", 0);
+    make_cut("cut.pcapng", 1);
     (void)state;
     make("guest.pcapng", TIME_HOST);
     make("guest.pcap", TIME_HOST);

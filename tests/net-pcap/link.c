@@ -4,6 +4,7 @@
  */
 #include "link.h"
 
+#include <backplane/util/finish.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -226,4 +227,31 @@ void link_udp(uint8_t *f, uint32_t len, uint16_t port)
     put16(f + 40, checksum(f + 26, len - 26, 17 + len - 34));
     if (!f[40] && !f[41])
         put16(f + 40, 0xffff);
+}
+
+void link_large_tcp(struct link *l, uint8_t *to, uint32_t payload, uint16_t mss)
+{
+    struct bp_buf buf = {to, LINK_TCP(payload)};
+    struct bp_frame frame = {.size = sizeof(frame),
+                             .nbufs = 1,
+                             .bufs = &buf,
+                             .flags = BP_HDR_NEEDS_CSUM,
+                             .gso_type = BP_GSO_TCPV4,
+                             .hdr_len = 66,
+                             .gso_size = mss,
+                             .csum_start = 34,
+                             .csum_offset = 16};
+
+    link_udp(to, LINK_TCP(payload), 4000);
+    to[23] = 6; /* TCP */
+    bp_put_be16(to + 24, 0);
+    bp_put_be16(to + 24, ~bp_sum(to + 14, 20, 0) & 0xffffu);
+    memset(to + 38, 0, 28);
+    bp_put_be16(to + 40, 1000); /* sequence number */
+    to[46] = 0x80;
+    to[47] = 0x18;             /* ACK, PSH */
+    bp_put_be16(to + 48, 501); /* window */
+    memset(to + 54, 1, 12);    /* options that do nothing */
+    bp_put_be16(to + 50, bp_sum(to + 26, 8, 6 + 32 + payload));
+    assert_int_equal(l->net->send(l->self, 0, &frame, 1), 1);
 }

@@ -52,6 +52,12 @@ const struct bp_net_port *link_port(struct link *l, void **port_self);
  * with good checksums, port `port` to 9. */
 void link_udp(uint8_t *to, uint32_t len, uint16_t port);
 
+/* Sends a TCP packet of `payload` bytes over IPv4 that is to be cut into segments of `mss`, with
+ * twelve bytes of options, sequence number 1000, and the checksum to be filled in; makes it at
+ * `to`, where there are LINK_TCP(payload) bytes. */
+#define LINK_TCP(payload) (66 + (payload))
+void link_large_tcp(struct link *l, uint8_t *to, uint32_t payload, uint16_t mss);
+
 /* Waits up to a minute for `condition` that another thread brings about. */
 #define LINK_WAIT(condition)                                                                       \
     do {                                                                                           \

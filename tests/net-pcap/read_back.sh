@@ -54,6 +54,20 @@ fields time.pcapng | cut -d'|' -f1 | expect "times of time.pcapng" 3<<'END'
 1.500000001
 END
 
+# Of what an adapter left to its network: with `segment`, no frame is above the MTU and no checksum is bad; without, the
+# same packets are.
+large='frame.len > 1514 || tcp.checksum.status == "Bad" || ip.checksum.status == "Bad"'
+for name in whole cut; do
+    tshark -n -r "$scratch/$name.pcapng" -o tcp.check_checksum:TRUE -o ip.check_checksum:TRUE -T fields -e frame.len \
+        >"$scratch/all" 2>>"$scratch/log"
+    tshark -n -r "$scratch/$name.pcapng" -o tcp.check_checksum:TRUE -o ip.check_checksum:TRUE -Y "$large" -T fields \
+        -e frame.len >"$scratch/large" 2>>"$scratch/log"
+    echo "$name: $(wc -l <"$scratch/all") frames, $(wc -l <"$scratch/large") of them large or bad"
+done | expect "large packets" 3<<'END'
+whole: 3 frames, 3 of them large or bad
+cut: 45 frames, 0 of them large or bad
+END
+
 # Everything that a reader may complain of: malformed blocks, lengths.
 if ! capinfos "$scratch/guest.pcapng" >"$scratch/infos" 2>&1; then
     echo "capinfos does not like guest.pcapng:"

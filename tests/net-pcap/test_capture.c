@@ -7,6 +7,7 @@
 #include "folder.h"
 
 #include <backplane/util/le.h>
+#include <backplane/util/offload.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pcap/pcap.h>
@@ -295,6 +296,59 @@ static void checksums_are_filled_in_when_asked_for_and_not_on_the_wire(void **st
     blocks_free(&b);
 }
 
+static void large_packets_are_cut_when_asked_for_and_not_on_the_wire(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t frame[LINK_TCP(30000)];
+    uint32_t at = 0;
+    struct blocks b;
+
+    f->config.file = in_folder(f, "a.pcapng");
+    f->config.segment = 1;
+    link_start(f->link, "capture", &f->config);
+    link_large_tcp(f->link, frame, 30000, 1448);
+    assert_int_equal(f->link->sent, 1); /* the network got it in one piece */
+    link_udp(frame, 60, 7);
+    link_send(f->link, frame, 60); /* a plain one is as it was */
+    link_stop(f->link);
+    blocks_read(&b, f->path);
+    assert_int_equal(b.packets, 22);
+    for (uint32_t i = 0; i < 21; i++) {
+        const struct block *packet = blocks_packet(&b, i);
+        const uint8_t *data = packet->data + 28;
+        uint32_t len = bp_le32(packet->data + 20);
+
+        assert_int_equal(bp_le32(packet->data + 24), len);
+        assert_int_equal(len, i < 20 ? 1514 : 66 + 30000 - 20 * 1448);
+        assert_int_equal(bp_sum(data + 14, 20, 0), 0xffff);
+        assert_int_equal(bp_sum(data + 34, len - 34, bp_sum(data + 26, 8, 6 + len - 34)), 0xffff);
+        assert_int_equal(bp_be32(data + 38), 1000 + at); /* sequence number */
+        assert_string_equal(block_text(packet, 1), "");
+        at += len - 66;
+    }
+    assert_memory_equal(blocks_packet(&b, 21)->data + 28, frame, 60);
+    blocks_free(&b);
+}
+
+static void what_cannot_be_cut_is_recorded_as_it_is(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t frame[101];
+    struct blocks b;
+
+    f->config.file = in_folder(f, "a.pcapng");
+    f->config.segment = 1;
+    link_start(f->link, "capture", &f->config);
+    link_udp(frame, sizeof(frame), 1);
+    send_partial(f->link, frame, sizeof(frame)); /* a kind of segmentation that nobody knows */
+    link_stop(f->link);
+    blocks_read(&b, f->path);
+    assert_int_equal(b.packets, 1);
+    assert_memory_equal(blocks_packet(&b, 0)->data + 28, frame, sizeof(frame));
+    assert_string_not_equal(block_text(blocks_packet(&b, 0), 1), "");
+    blocks_free(&b);
+}
+
 static void bad_checksum_beyond_the_frame_is_left_alone(void **state)
 {
     struct fixture *f = *state;
@@ -513,6 +567,8 @@ int main(void)
         FOLDER_TEST(offloads_and_queues_are_those_of_the_network_behind),
         FOLDER_TEST(partial_checksums_are_recorded_as_they_are_with_a_comment),
         FOLDER_TEST(checksums_are_filled_in_when_asked_for_and_not_on_the_wire),
+        FOLDER_TEST(large_packets_are_cut_when_asked_for_and_not_on_the_wire),
+        FOLDER_TEST(what_cannot_be_cut_is_recorded_as_it_is),
         FOLDER_TEST(bad_checksum_beyond_the_frame_is_left_alone),
         FOLDER_TEST(a_pause_flushes_and_the_capture_goes_on_behind_it),
         FOLDER_TEST(the_file_is_written_while_the_machine_runs),
