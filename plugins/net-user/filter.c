@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * net-user/filter.c - what a hostile guest must not make libslirp do: open sockets until the
- * process has no fds left, or collect fragments of datagrams until it has no memory left. libslirp
- * bounds neither. As in a router whose table is full, what would begin something new is dropped.
+ * process has no fds left, which it does not bound. As in a router whose table is full, what would
+ * begin something new is dropped. IPv6 fragments, which it does not put together, are dropped too.
  */
 #include "net_user.h"
 
@@ -10,7 +10,6 @@
 #define ETHERTYPE_IPV4 0x0800u
 #define ETHERTYPE_IPV6 0x86ddu
 
-#define IPV4_FRAGMENT 0x3fffu /* more fragments, or an offset: RFC 791, section 3.1 */
 #define IPV6_HEADER 40u
 
 #define PROTOCOL_TCP 6u
@@ -22,23 +21,15 @@
 #define ICMPV6_NEIGHBOURS 133u /* 133..137: neighbour discovery, which opens nothing */
 #define ICMPV6_NEIGHBOURS_END 137u
 
-/* libslirp forgets what is incomplete after 30 s. Hence at most twice this is kept. */
-#define WINDOW_NS UINT64_C(30000000000)
-#define WINDOW_BYTES (32u << 20u)
-
 static uint32_t be16(const uint8_t *at)
 {
     return (uint32_t)at[0] << 8u | at[1];
 }
 
-static int is_fragment(const uint8_t *frame, uint32_t len)
+/* Behind other extension headers there may be one, too: libslirp does not look there. */
+static int is_ipv6_fragment(const uint8_t *frame, uint32_t len)
 {
-    uint32_t type = be16(frame + ETHERTYPE_AT);
-
-    if (type == ETHERTYPE_IPV4)
-        return len >= BP_FRAME_MIN + 20u && (be16(frame + BP_FRAME_MIN + 6) & IPV4_FRAGMENT);
-    /* Other extension headers in front of it: libslirp does not look behind those. */
-    return type == ETHERTYPE_IPV6 && len > BP_FRAME_MIN + 6u &&
+    return be16(frame + ETHERTYPE_AT) == ETHERTYPE_IPV6 && len > BP_FRAME_MIN + 6u &&
            frame[BP_FRAME_MIN + 6] == PROTOCOL_FRAGMENT;
 }
 
@@ -71,16 +62,7 @@ static int opens_socket(const uint8_t *frame, uint32_t len)
 
 int user_filter(struct user *u, uint32_t len)
 {
-    if (is_fragment(u->frame, len)) {
-        uint64_t now = u->host->clock_ns(u->node);
-
-        if (now - u->fragments.window_ns >= WINDOW_NS) {
-            u->fragments.window_ns = now;
-            u->fragments.bytes = 0;
-        }
-        if (u->fragments.bytes + len > WINDOW_BYTES)
-            return 0;
-        u->fragments.bytes += len;
-    }
+    if (is_ipv6_fragment(u->frame, len))
+        return 0;
     return u->sockets.open < u->config->sockets || !opens_socket(u->frame, len);
 }

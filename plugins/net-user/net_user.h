@@ -47,10 +47,11 @@ struct user_timer {
     int64_t when_ms; /* guest time; INT64_MAX: not armed */
 };
 
-/* What bounds the memory of reassembly in libslirp. */
+#define USER_DATAGRAMS 16u /* that are put together at a time, of 65 KiB each */
+
+struct user_datagram;
 struct user_fragments {
-    uint64_t window_ns; /* when the window began */
-    uint64_t bytes;     /* in this window */
+    struct user_datagram *datagrams[USER_DATAGRAMS]; /* NULL: none was needed yet */
 };
 
 struct user {
@@ -104,6 +105,15 @@ int user_forward(struct user *u, const struct user_settings *settings);
 
 /* Nonzero if libslirp may be given the frame of `len` bytes, at least BP_FRAME_MIN, at u->frame. */
 int user_filter(struct user *u, uint32_t len);
+
+/* ---- fragments.c: IPv4 datagrams put together. [main] [dom] ---- */
+
+/* Nonzero if the frame is a fragment of an IPv4 datagram. */
+int user_is_ipv4_fragment(const uint8_t *frame, uint32_t len);
+/* Takes in such a frame of `len` bytes at u->frame. Returns the length of the whole datagram, which
+ * is at u->frame then; 0: nothing is complete, or the fragment was none, and was dropped. */
+uint32_t user_fragment(struct user *u, uint32_t len);
+void user_fragments_end(struct user_fragments *f);
 
 extern const struct bp_instance_ops user_ops;
 

@@ -251,6 +251,11 @@ static uint32_t user_send(void *self, uint32_t queue, const struct bp_frame *fra
             memset(u->frame + len, 0, FRAME_SHORTEST - len);
             len = FRAME_SHORTEST;
         }
+        if (user_is_ipv4_fragment(u->frame, (uint32_t)len)) {
+            len = user_fragment(u, (uint32_t)len);
+            if (!len)
+                continue;
+        }
         if (user_filter(u, (uint32_t)len))
             slirp_input(u->slirp, u->frame, (int)len);
         else
@@ -287,6 +292,7 @@ static void user_destroy(void *self)
     if (u->slirp)
         slirp_cleanup(u->slirp);
     bp_frame_queue_clear(&u->to_guest);
+    user_fragments_end(&u->fragments);
     user_sockets_end(&u->sockets);
     free(u);
 }
@@ -333,6 +339,7 @@ static void user_reset(void *self, uint32_t kind)
     (void)kind;
     u->dropped_to_guest += u->to_guest.count;
     bp_frame_queue_clear(&u->to_guest);
+    user_fragments_end(&u->fragments);
     u->held = 0;
 }
 
