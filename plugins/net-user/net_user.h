@@ -69,6 +69,8 @@ struct user {
     uint8_t held;      /* the adapter has no buffers */
     uint8_t listening; /* the epoll instance is watched */
     uint64_t dropped_to_guest, dropped_from_guest;
+    uint32_t mss;                /* of the guest's latest SYN; 0: none yet */
+    uint8_t part[BP_FRAME_MAX];  /* of a segment that is cut for the guest */
     uint8_t frame[BP_FRAME_MAX]; /* the frame that libslirp is given, in one piece */
 };
 
@@ -114,6 +116,14 @@ int user_is_ipv4_fragment(const uint8_t *frame, uint32_t len);
  * is at u->frame then; 0: nothing is complete, or the fragment was none, and was dropped. */
 uint32_t user_fragment(struct user *u, uint32_t len);
 void user_fragments_end(struct user_fragments *f);
+
+/* ---- mss.c: segments no longer than the guest asked for. [dom] ---- */
+
+struct bp_segments;
+/* Looks for a SYN in the guest's frame of `len` bytes at u->frame. */
+void user_mss_listen(struct user *u, uint32_t len);
+/* Prepares to cut a frame for the guest (util/offload.h); -1 if it can have it as it is. */
+int user_mss_begin(const struct user *u, struct bp_segments *s, const uint8_t *frame, uint32_t len);
 
 extern const struct bp_instance_ops user_ops;
 

@@ -10,6 +10,7 @@
 #include "net_user.h"
 
 #include <backplane/util/log.h>
+#include <backplane/util/offload.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -43,15 +44,26 @@ static void turn_at(struct user *u, uint64_t when_ns)
 /* ---- what libslirp calls ------------------------------------------------------------------------
  */
 
-static ssize_t cb_send_packet(const void *data, size_t len, void *opaque)
+static void to_guest(struct user *u, const void *data, uint64_t len)
 {
-    struct user *u = opaque;
     struct bp_buf buf = {.len = len};
     struct bp_frame frame = {.size = sizeof(frame), .nbufs = 1, .bufs = &buf};
 
     memcpy(&buf.data, &data, sizeof(data)); /* bp_buf is for both directions */
     if (!u->port || bp_frame_queue_push(&u->to_guest, &frame))
         u->dropped_to_guest++;
+}
+
+static ssize_t cb_send_packet(const void *data, size_t len, void *opaque)
+{
+    struct user *u = opaque;
+    struct bp_segments s;
+
+    if (len > BP_FRAME_MAX || user_mss_begin(u, &s, data, (uint32_t)len))
+        to_guest(u, data, len);
+    else
+        for (uint32_t i = 0; i < s.count; i++)
+            to_guest(u, u->part, bp_segment(&s, i, u->part));
     turn_soon(u);
     return (ssize_t)len;
 }
@@ -256,6 +268,7 @@ static uint32_t user_send(void *self, uint32_t queue, const struct bp_frame *fra
             if (!len)
                 continue;
         }
+        user_mss_listen(u, (uint32_t)len);
         if (user_filter(u, (uint32_t)len))
             slirp_input(u->slirp, u->frame, (int)len);
         else
@@ -340,6 +353,7 @@ static void user_reset(void *self, uint32_t kind)
     u->dropped_to_guest += u->to_guest.count;
     bp_frame_queue_clear(&u->to_guest);
     user_fragments_end(&u->fragments);
+    u->mss = 0;
     u->held = 0;
 }
 

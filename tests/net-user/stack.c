@@ -258,6 +258,7 @@ int stack_next(struct stack *s, struct packet *out)
         return 0;
     }
     f = &s->nic->got.frames[s->seen++];
+    s->longest = f->len > s->longest ? f->len : s->longest;
     memset(out, 0, sizeof(*out));
     out->frame = f->data;
     out->type = get16(f->data + 12);
@@ -323,20 +324,25 @@ void stack_arp(struct stack *s)
 void stack_send_tcp(struct stack *s, const struct connection *c, uint32_t flags, const void *data,
                     uint32_t len)
 {
-    uint8_t segment[MSS + 20] = {0};
+    uint8_t segment[MSS + 24] = {0};
+    uint32_t header = flags & TCP_SYN && s->mss ? 24 : 20;
 
     assert_true(len <= MSS);
     put16(segment, c->own_port);
     put16(segment + 2, c->port);
     put32(segment + 4, c->seq);
     put32(segment + 8, flags & TCP_ACK ? c->ack : 0);
-    segment[12] = 5u << 4u;
+    segment[12] = (uint8_t)(header / 4u << 4u);
     segment[13] = (uint8_t)flags;
     put16(segment + 14, c->window);
+    if (header > 20) {
+        put16(segment + 20, 0x0204);
+        put16(segment + 22, s->mss);
+    }
     if (len)
-        memcpy(segment + 20, data, len);
-    put16(segment + 16, checksum4(PROTOCOL_TCP, GUEST_IP, c->ip, segment, len + 20));
-    stack_send_ip(s, PROTOCOL_TCP, GUEST_IP, c->ip, segment, len + 20);
+        memcpy(segment + header, data, len);
+    put16(segment + 16, checksum4(PROTOCOL_TCP, GUEST_IP, c->ip, segment, len + header));
+    stack_send_ip(s, PROTOCOL_TCP, GUEST_IP, c->ip, segment, len + header);
 }
 
 static int is_of(const struct connection *c, const struct packet *p)

@@ -26,8 +26,10 @@
 
 struct stack {
     struct fake_nic *nic;
-    uint32_t seen; /* frames of nic->got that were looked at */
+    uint32_t longest; /* frame that came, bytes */
+    uint32_t seen;    /* frames of nic->got that were looked at */
     uint8_t host_mac[6];
+    uint32_t mss;    /* that SYNs ask for; 0: they do not */
     uint8_t ip6[16]; /* the guest's, fec0::5054:ff:fe12:3456 */
 };
 

@@ -110,6 +110,38 @@ static void guest_reaches_a_program_of_the_host(void **state)
     stack_free(s);
 }
 
+static void segments_are_no_longer_than_the_guest_asked_for(void **state)
+{
+    struct user_config config = default_config();
+    struct stack *s;
+    struct connection c;
+    uint32_t port = 0, sent = 0;
+    int listener = local_socket(SOCK_STREAM, &port), fd = -1;
+
+    (void)state;
+    make_pattern();
+    config.mtu = 9000; /* and the guest's interface has 1500 */
+    s = stack_new(&config);
+    stack_arp(s);
+    s->mss = 1460;
+    assert_int_equal(tcp_connect(s, &c, 3000, port), 1);
+    STACK_WAIT(s, (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0);
+    for (int turns = 0; c.len < 100000 && turns < 20000; turns++) {
+        ssize_t n = send(fd, pattern + sent, 100000 - sent, MSG_NOSIGNAL);
+
+        sent += n > 0 ? (uint32_t)n : 0;
+        tcp_turn(s, &c);
+    }
+    assert_int_equal(c.len, 100000);
+    assert_memory_equal(c.data, pattern, 100000);
+    assert_int_equal(s->longest, 1514);
+    tcp_close(s, &c);
+    close(fd);
+    close(listener);
+    tcp_free(&c);
+    stack_free(s);
+}
+
 static void nobody_at_the_port_is_a_reset(void **state)
 {
     struct user_config config = default_config();
@@ -250,6 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(forward_carries_bytes_both_ways),
         TEST(guest_reaches_a_program_of_the_host),
+        TEST(segments_are_no_longer_than_the_guest_asked_for),
         TEST(nobody_at_the_port_is_a_reset),
         TEST(restricted_guest_reaches_nothing_but_is_reached),
         TEST(loopback_of_the_host_can_be_closed),
