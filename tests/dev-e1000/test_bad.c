@@ -485,6 +485,31 @@ static void bad_23_reset_while_a_packet_waits_forgets_it(void **state)
     still_works(n);
 }
 
+static void bad_23_reset_between_two_turns_of_a_lap_ends_it(void **state)
+{
+    struct nic *n = nic_started();
+    const uint32_t ring = 0x40000, count = 2048;
+    uint32_t sent;
+
+    (void)state;
+    for (uint32_t i = 0; i < count; i++) {
+        bp_put_le64(ram(n, ring + 16 * i), TX_DATA);
+        bp_put_le64(ram(n, ring + 16 * i + 8), 60u | (uint64_t)SEND << 24);
+    }
+    wr(n, E1000_TDBAL, ring);
+    wr(n, E1000_TDLEN, 16 * count);
+    wr(n, E1000_TDH, 0);
+    wr(n, E1000_TDT, count - 1);
+    sent = n->net->count;
+    assert_true(sent > 0 && sent < count - 1); /* the lap is under way */
+    wr(n, E1000_CTRL, CTRL_RST);
+    assert_int_equal(rx_give_frame(n, 100), -ENETDOWN);
+    fake_advance_ns(n->h, 1000000);
+    assert_int_equal(n->net->count, sent);
+    assert_int_equal(rd(n, E1000_TDH), 0);
+    still_works(n);
+}
+
 static void bad_25_accesses_of_other_widths_are_of_doublewords(void **state)
 {
     struct nic *n = nic_started();
@@ -524,6 +549,40 @@ static void bad_26_storm_is_held_to_the_throttle(void **state)
         fake_advance_ns(n->h, 10000);
     }
     assert_int_equal(count, 1);
+    still_works(n);
+}
+
+static void bad_26_extremes_of_delays_let_interrupts_through(void **state)
+{
+    struct nic *n = nic_started();
+    uint32_t count = 0, waited = 0;
+
+    (void)state;
+    wr(n, E1000_ITR, 0); /* no throttle: each cause is an interrupt of its own */
+    wr(n, E1000_IMS, ALL);
+    for (uint32_t i = 0; i < 1000; i++) {
+        wr(n, E1000_ICS, ALL);
+        count += intx(n);
+        rd(n, E1000_ICR);
+        assert_false(intx(n));
+    }
+    assert_int_equal(count, 1000);
+    /* A relative delay that every frame begins anew is ended by the absolute one. */
+    wr(n, E1000_RDTR, 0xffff);
+    wr(n, E1000_RADV, 1000);
+    for (uint32_t i = 0; i < 40 && !intx(n); i++, waited++) {
+        assert_int_equal(rx_give_frame(n, 100), 0);
+        fake_advance_ns(n->h, 100000);
+    }
+    assert_true(intx(n) && waited <= 12); /* 1000 times 1.024 us, in steps of 100 us */
+    rd(n, E1000_ICR);
+    /* Both at their longest: 67 ms, and the frame is told. */
+    wr(n, E1000_RADV, 0xffff);
+    assert_int_equal(rx_give_frame(n, 100), 0);
+    fake_advance_ns(n->h, 60000000);
+    assert_false(intx(n));
+    fake_advance_ns(n->h, 10000000);
+    assert_true(intx(n));
     still_works(n);
 }
 
@@ -615,8 +674,10 @@ int main(void)
         cmocka_unit_test(bad_22_reserved_buffer_size_is_taken_as_2048),
         cmocka_unit_test(bad_22_frame_that_the_ring_never_holds_is_lost),
         cmocka_unit_test(bad_23_reset_while_a_packet_waits_forgets_it),
+        cmocka_unit_test(bad_23_reset_between_two_turns_of_a_lap_ends_it),
         cmocka_unit_test(bad_25_accesses_of_other_widths_are_of_doublewords),
         cmocka_unit_test(bad_26_storm_is_held_to_the_throttle),
+        cmocka_unit_test(bad_26_extremes_of_delays_let_interrupts_through),
         cmocka_unit_test(bad_27_tag_on_five_bytes_is_dropped),
         cmocka_unit_test(bad_28_index_beyond_an_array_is_ignored),
         cmocka_unit_test(bad_ring_of_descriptors_without_buffers_ends),
