@@ -285,7 +285,17 @@ static void block_resized(void *self, uint64_t length)
     (void)length;
 }
 
-static const struct bp_block block_stubs = {.size = sizeof(block_stubs)};
+/* begin and end: every completion comes later. */
+static void block_bracket(void *self)
+{
+    (void)self;
+}
+
+static const struct bp_block block_stubs = {
+    .size = sizeof(block_stubs),
+    .begin = block_bracket,
+    .end = block_bracket,
+};
 static const struct bp_block_port block_port_stubs = {
     .size = sizeof(block_port_stubs),
     .resized = block_resized,

@@ -393,8 +393,14 @@ static void use_block(struct bp_node *n, struct tape *t)
     n->depth++;
     doing(n->world, "submit() of a request of type %u, %llu bytes at %llu", table->type,
           (unsigned long long)table->length, (unsigned long long)table->offset);
+    if (table->cookie & 1)
+        p->ops.block.begin(n->self);
     p->ops.block.submit(n->self, (struct bp_block_request *const[]){table}, 1);
     n->depth--;
+    if (table->cookie & 1) {
+        doing(n->world, "end() after submit()");
+        p->ops.block.end(n->self);
+    }
 }
 
 void backend_act(struct bp_node *n, struct tape *t)

@@ -15,9 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define ERRORS_TOLD 10u
+#define PEEK_MISSES 8u /* then one read of 256 is tried */
 
 /* The image takes the device's buffers as they are. */
 _Static_assert(sizeof(struct bp_iovec) == sizeof(struct iovec) &&
@@ -155,19 +157,61 @@ static struct op *op_new(struct backend *b)
     return op;
 }
 
+/* May a read look into the page cache first, and complete in end()? */
+static int may_peek(struct backend *b, const struct op *op)
+{
+    if (!b->bracket || b->no_peeking || op->request->type != BP_BLOCK_READ)
+        return 0;
+    if (!b->cold)
+        return 1;
+    b->cold--;
+    return 0;
+}
+
+/* Reads what is in the page cache as a whole: nonzero if it is done. A file that is not there is
+ * not asked each time. */
+static int peek(struct backend *b, struct op *op)
+{
+#ifdef RWF_NOWAIT
+    const struct bp_block_request *r = op->request;
+    /* A bp_iovec is an iovec, see above. */
+    const struct iovec *iov = (const struct iovec *)(const void *)r->iovecs;
+    ssize_t got = preadv2(b->image->fd, iov, (int)r->niovecs, (off_t)op->at, RWF_NOWAIT);
+
+    if (got >= 0 && (uint64_t)got == r->length) {
+        b->misses = 0;
+        return 1;
+    }
+    if (got < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))
+        b->no_peeking = 1;
+    if (b->misses < PEEK_MISSES)
+        b->misses++;
+    b->cold = (1u << b->misses) - 1;
+#else
+    (void)op;
+    b->no_peeking = 1;
+#endif
+    return 0;
+}
+
 /* Straight to the file, if it can. What has to be durable can in a raw image, where the transfer is
  * all that there is. */
 static int submit_direct(struct backend *b, struct op *op)
 {
     const struct bp_block_request *r = op->request;
-    int is_write = r->type == BP_BLOCK_WRITE;
+    int is_write = r->type == BP_BLOCK_WRITE, may = may_peek(b, op);
 
-    if (!b->uring || (r->type != BP_BLOCK_READ && !is_write) ||
+    if ((!b->uring && !may) || (r->type != BP_BLOCK_READ && !is_write) ||
         (op->durable && !b->image->is_plain))
         return -EAGAIN;
     if (b->image->ops->map(b->image, &op->range, r->offset, r->length, is_write, &op->at))
         return -EAGAIN;
-    if (!uring_queue(b->uring, op, b->image->fd))
+    if (may && peek(b, op)) {
+        b->image->ops->unmap(b->image, &op->range);
+        op_push(&b->ended, op);
+        return 0;
+    }
+    if (b->uring && !uring_queue(b->uring, op, b->image->fd))
         return 0;
     b->image->ops->unmap(b->image, &op->range);
     return -EAGAIN;
@@ -199,8 +243,27 @@ static void block_submit(void *self, struct bp_block_request *const *requests, u
 
     for (uint32_t i = 0; i < count; i++)
         submit_one(b, requests[i]);
+    if (b->uring && !b->bracket)
+        uring_submit(b->uring);
+}
+
+static void block_begin(void *self)
+{
+    struct backend *b = self;
+
+    b->bracket = 1;
+}
+
+static void block_end(void *self)
+{
+    struct backend *b = self;
+    struct op *op;
+
+    b->bracket = 0;
     if (b->uring)
         uring_submit(b->uring);
+    while ((op = op_pop(&b->ended)))
+        finish(b, op);
 }
 
 static void block_drain(void *self)
@@ -252,6 +315,8 @@ static const struct bp_block block_ops = {
     .info = block_info,
     .submit = block_submit,
     .drain = block_drain,
+    .begin = block_begin,
+    .end = block_end,
 };
 
 /* ---- life ---- */

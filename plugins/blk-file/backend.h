@@ -79,6 +79,11 @@ struct backend {
     struct uring *uring; /* NULL: none */
     struct pool pool;
     struct op *unused;
+    struct op_queue ended; /* done at once: completes in end() */
+    uint32_t bracket;      /* between begin() and end() */
+    uint32_t cold;         /* reads that need not try the page cache, after one that missed it */
+    uint32_t misses;       /* of the page cache, in a row */
+    uint32_t no_peeking;   /* the kernel cannot do that with this file */
     uint32_t in_flight, ring_in_flight;
     int event; /* eventfd: something is done */
     uint32_t watched;

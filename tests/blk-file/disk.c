@@ -76,8 +76,12 @@ void disk_start(struct disk *d, struct disk_request *r, uint16_t type, uint64_t 
                                            .niovecs = data ? 1 : 0};
     r->status = DISK_PENDING;
     d->inside = 1;
+    if (d->brackets)
+        d->ops->begin(d->self);
     d->ops->submit(d->self, &request, 1);
     d->inside = 0;
+    if (d->brackets)
+        d->ops->end(d->self);
 }
 
 int disk_wait(struct disk *d, struct disk_request *r)

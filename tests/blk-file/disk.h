@@ -16,7 +16,9 @@ struct disk {
     struct fake_host *host;
     struct bp_block_info info;
     unsigned completed;
-    int inside; /* the device is in a call of the backend */
+    int inside;   /* the device is in a call of the backend */
+    int brackets; /* submit() comes between begin() and end() */
+    int reserved;
 };
 
 struct disk_request {

@@ -123,6 +123,7 @@ static void start_one(struct fixture *f, struct slot *slots, struct slot *s, int
     if (type == BP_BLOCK_WRITE_ZEROES)
         memset(f->shadow + offset, 0, length);
     s->busy = 1;
+    f->disk->brackets = draw(f, 2) != 0;
     disk_start(f->disk, &s->r, type, offset, s->data, length);
     if (type != BP_BLOCK_DISCARD)
         return;

@@ -147,6 +147,36 @@ static void requests_complete_out_of_order(void **state)
     works(r);
 }
 
+static void what_is_done_at_once_is_shown_by_one_interrupt(void **state)
+{
+    enum { COUNT = 5 };
+    struct rig *r = *state;
+
+    rig_start(r, 0, 1);
+    disk->at_once = 1;
+    header(r, VIRTIO_BLK_T_IN, 3);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        const struct rig_buffer b[] = {
+            {HEADER, 16, 0}, {DATA + 0x200 * i, 512, 1}, {STATUS_AT + i, 1, 1}};
+
+        rig_add(r, 0, b, 3);
+    }
+    if (r->kind.transport == TRANSPORT_PCI)
+        fake_pci_messages(r->host, r->devfn, 1);
+    rig_notify(r, 0);
+    assert_int_equal(disk->pending_count, 0);
+    if (r->kind.transport == TRANSPORT_PCI)
+        assert_int_equal(fake_pci_messages(r->host, r->devfn, 1), 1);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        assert_true(rig_used(r, 0, NULL, NULL));
+        assert_memory_equal(rig_ram(r, DATA + 0x200 * i), disk->data + 3 * (size_t)512, 512);
+    }
+    assert_false(rig_used(r, 0, NULL, NULL));
+    /* What completes later is shown as ever. */
+    disk->at_once = 0;
+    works(r);
+}
+
 static void the_configuration_tells_the_disk(void **state)
 {
     struct rig *r = *state;
@@ -462,6 +492,7 @@ static const struct CMUnitTest tests[] = {
     RIG_EACH(a_driver_without_flush_writes_through, setup, teardown),
     RIG_EACH(the_cache_is_switched_by_the_driver, setup, teardown),
     RIG_EACH(requests_complete_out_of_order, setup, teardown),
+    RIG_EACH(what_is_done_at_once_is_shown_by_one_interrupt, setup, teardown),
     RIG_EACH(the_configuration_tells_the_disk, setup, teardown),
     RIG_EACH(the_serial_number_is_told, setup, teardown),
     RIG_EACH(ranges_are_discarded_and_zeroed, setup, teardown),

@@ -51,6 +51,7 @@ static void submit(void *self, struct bp_block_request *const *requests, uint32_
 {
     struct fake_block *b = self;
 
+    assert_true(b->bracket);
     for (uint32_t i = 0; i < count; i++) {
         check(b, requests[i]);
         assert_true(b->pending_count < FAKE_BLOCK_PENDING);
@@ -98,12 +99,32 @@ static void drain(void *self)
     fake_block_complete(self, 0);
 }
 
+static void begin(void *self)
+{
+    struct fake_block *b = self;
+
+    assert_false(b->bracket);
+    b->bracket = 1;
+}
+
+static void end(void *self)
+{
+    struct fake_block *b = self;
+
+    assert_true(b->bracket);
+    b->bracket = 0;
+    if (b->at_once)
+        fake_block_complete(b, 0);
+}
+
 const struct bp_block fake_block_ops = {
     .size = sizeof(struct bp_block),
     .attach = attach,
     .info = info,
     .submit = submit,
     .drain = drain,
+    .begin = begin,
+    .end = end,
 };
 
 struct fake_block *fake_block_new(uint64_t length)

@@ -15,6 +15,8 @@ struct fake_block {
     uint8_t *data; /* info.length bytes */
     int fails;     /* 0, or the status of each request from now on */
     int attached;
+    int at_once; /* what is submitted completes in end() */
+    int bracket; /* between begin() and end() */
     uint32_t pending_count;
     struct bp_block_request *pending[FAKE_BLOCK_PENDING];
     uint32_t seen[5];    /* requests by type */

@@ -117,6 +117,11 @@ static void stub_resized(void *self, uint64_t length)
     (void)length;
 }
 
+static void stub_bracket(void *self)
+{
+    (void)self;
+}
+
 static const struct bp_char char_stubs = {
     .size = sizeof(struct bp_char), .set_break = stub_set, .inject = stub_inject};
 static const struct bp_char_port char_port_stubs = {.size = sizeof(struct bp_char_port),
@@ -133,7 +138,8 @@ static const struct bp_net net_stubs = {.size = sizeof(struct bp_net),
                                         .set_queues = stub_set_queues};
 static const struct bp_net_port net_port_stubs = {.size = sizeof(struct bp_net_port),
                                                   .link = stub_set};
-static const struct bp_block block_stubs = {.size = sizeof(struct bp_block)};
+static const struct bp_block block_stubs = {
+    .size = sizeof(struct bp_block), .begin = stub_bracket, .end = stub_bracket};
 static const struct bp_block_port block_port_stubs = {.size = sizeof(struct bp_block_port),
                                                       .resized = stub_resized};
 

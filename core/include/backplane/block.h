@@ -73,6 +73,11 @@ struct bp_block {
     void (*submit)(void *self, struct bp_block_request *const *requests, uint32_t count);
     /* Returns when no request is in flight, all completed. Before stop and snapshot. [main] */
     void (*drain)(void *self);
+    /* What the device submits from begin() to end(), inside one callback, may complete in end():
+     * then nobody has to be woken for a request that is done at once. Optional, both: nothing.
+     * [dom] */
+    void (*begin)(void *self);
+    void (*end)(void *self);
 };
 
 BP_END

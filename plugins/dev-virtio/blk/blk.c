@@ -19,8 +19,18 @@
 
 static void kicked(struct virtio *v, uint32_t n)
 {
+    struct blk *b = (struct blk *)v;
+    const struct bp_block *ops = b->backend.ops;
+
+    ops->begin(b->backend.self);
     virtio_run(v, n);
-    blk_submit((struct blk *)v);
+    blk_submit(b);
+    b->holding = 1;
+    ops->end(b->backend.self);
+    b->holding = 0;
+    for (uint32_t i = 0; i < v->queue_count; i++)
+        if (v->queues[i].staged_count)
+            virtio_publish(v, i);
 }
 
 static uint32_t busy(const struct virtio *v, uint32_t n)

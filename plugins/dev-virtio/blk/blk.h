@@ -90,7 +90,7 @@ struct blk {
     struct blk_request *free, *active;
     uint64_t epochs[BLK_QUEUES_MAX];
     uint32_t stale[BLK_QUEUES_MAX]; /* requests of epochs before */
-    uint32_t stale_reserved;
+    uint32_t holding; /* inside end(): what completes is shown to the driver afterwards, at once */
     uint32_t batched;
     struct bp_block_request *batch[32]; /* read from a queue, not yet submitted */
     char serial[BLK_SERIAL_BYTES];

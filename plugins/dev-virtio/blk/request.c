@@ -321,5 +321,6 @@ void blk_complete(void *self, struct bp_block_request *request, int status)
         written = 0;
     }
     queue_stage(q, r->id, r->slots, written);
-    virtio_publish(v, n);
+    if (!b->holding || q->staged_count == QUEUE_STAGED)
+        virtio_publish(v, n);
 }
