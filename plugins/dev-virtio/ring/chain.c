@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define TABLE_AT_ONCE 64u /* entries of an indirect table in one copy */
+
 struct descriptor {
     uint64_t addr;
     uint32_t len;
@@ -58,6 +60,19 @@ static int broken(struct queue *q, const char *why)
     return -EPROTO;
 }
 
+/* What one is in the guest's memory. */
+static void decode(const struct queue *q, const uint8_t raw[DESC_BYTES], struct descriptor *out)
+{
+    *out = (struct descriptor){.addr = bp_le64(raw),
+                               .len = bp_le32(raw + 8),
+                               .flags = bp_le16(raw + 12),
+                               .last = bp_le16(raw + 14)};
+    /* The packed ring has them the other way round: id, then flags. */
+    if (q->packed)
+        *out = (struct descriptor){
+            .addr = out->addr, .len = out->len, .flags = out->last, .last = out->flags};
+}
+
 /* Entry `index` of the table at `table`, in one copy. */
 static int fetch(struct queue *q, uint64_t table, uint32_t index, struct descriptor *out)
 {
@@ -67,14 +82,7 @@ static int fetch(struct queue *q, uint64_t table, uint32_t index, struct descrip
     if (__builtin_add_overflow(table, (uint64_t)index * DESC_BYTES, &at) ||
         q->host->dma_read(q->node, at, raw, sizeof(raw)))
         return broken(q, "a descriptor does not lie in RAM");
-    *out = (struct descriptor){.addr = bp_le64(raw),
-                               .len = bp_le32(raw + 8),
-                               .flags = bp_le16(raw + 12),
-                               .last = bp_le16(raw + 14)};
-    /* The packed ring has them the other way round: id, then flags. */
-    if (q->packed)
-        *out = (struct descriptor){
-            .addr = out->addr, .len = out->len, .flags = out->last, .last = out->flags};
+    decode(q, raw, out);
     return 0;
 }
 
@@ -112,10 +120,13 @@ static int append(struct queue *q, struct chain *c, const struct descriptor *d)
     return 0;
 }
 
-/* The entries of the table that `d` points to. */
+/* The entries of the table that `d` points to, which is copied as a whole unless it is long: what
+ * the guest changes meanwhile is not seen. */
 static int walk_indirect(struct queue *q, const struct descriptor *d, struct chain *c)
 {
     uint32_t count = d->len / DESC_BYTES, index = 0;
+    uint8_t raw[TABLE_AT_ONCE * DESC_BYTES];
+    int whole;
 
     if (!q->indirect)
         return broken(q, "an indirect descriptor, which was not negotiated");
@@ -123,13 +134,19 @@ static int walk_indirect(struct queue *q, const struct descriptor *d, struct cha
         return broken(q, "a descriptor that is indirect and has a next one");
     if (!d->len || d->len % DESC_BYTES)
         return broken(q, "an indirect table whose length is not a multiple of 16");
+    whole = count <= TABLE_AT_ONCE;
+    if (whole && q->host->dma_read(q->node, d->addr, raw, (uint64_t)count * DESC_BYTES))
+        return broken(q, "a descriptor does not lie in RAM");
     for (uint32_t seen = 0;; seen++) {
         struct descriptor e;
-        int err;
+        int err = 0;
 
         if (seen == q->size)
             return broken(q, "a chain has more descriptors than the queue has entries");
-        err = fetch(q, d->addr, index, &e);
+        if (whole)
+            decode(q, raw + (size_t)index * DESC_BYTES, &e);
+        else
+            err = fetch(q, d->addr, index, &e);
         if (!err && e.flags & DESC_F_INDIRECT)
             err = broken(q, "an indirect descriptor within an indirect table");
         if (!err)
