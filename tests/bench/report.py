@@ -5,6 +5,7 @@
 usage: report.py boot RESULT-LOG
        report.py exits LOG-HERE LOG-LAB
        report.py instructions FOLDER
+       report.py disk TITLE LOG
 """
 import pathlib
 import re
@@ -95,5 +96,66 @@ def instructions(folder):
         print(f"{space}: {each:.0f} user-space instructions an access (goal: at most 300)")
 
 
+DISK_OURS, DISK_PEERS = "backplane", ("qemu-threads", "qemu-io_uring")
+# Unit, and what it is: the guest's own clock, cpu time of the process without what it takes when idle, that of its
+# threads which run no guest, interrupts.
+DISK_FIGURES = (("time", "us"), ("cpu", "cpu_us"), ("beside", "rest_us"), ("irqs", "irqs"))
+
+
+def disk_runs(file):
+    """(image, phase) to machine to one dict of figures an operation for each round; and what was wrong."""
+    runs, checks, idle, wrong = {}, {}, {}, []
+    for line in pathlib.Path(file).read_text(errors="replace").splitlines():
+        word = line.split()
+        if len(word) < 3 or word[0] != "PHASE":
+            continue
+        image, machine = word[1].split("/")
+        if word[2] == "failed":
+            wrong.append(f"{word[1]}: a round without its end")
+            continue
+        row = {k: int(v) for k, v in pairs(line).items() if k != "check"}
+        if word[2] == "login":
+            runs.setdefault((image, "login"), {}).setdefault(machine, []).append(
+                {"us": row["wall_us"], "cpu_us": row["cpu_us"], "rest_us": row["rest_us"]})
+            continue
+        if word[2] == "idle":
+            idle[word[1]] = row
+            continue
+        still = idle.get(word[1])
+        each = {"us": row["us"] / row["ops"], "irqs": row["irqs"] / row["ops"]}
+        for key in ("cpu_us", "rest_us"):
+            rest = row["wall_us"] * still[key] / still["wall_us"] if still else 0
+            each[key] = (row[key] - rest) / row["ops"]
+        runs.setdefault((image, word[2]), {}).setdefault(machine, []).append(each)
+        checks.setdefault((image, word[2]), set()).add(pairs(line)["check"])
+    wrong += [f"{' '.join(key)}: machines read different data: WRONG" for key, seen in checks.items() if len(seen) > 1]
+    return runs, wrong
+
+
+def disk(title, file):
+    runs, wrong = disk_runs(file)
+    print(f"\n{title}; Backplane / QEMU {' / '.join(p[5:] for p in DISK_PEERS)}, medians; the ratio is that to the "
+          "better QEMU's")
+    heads = [f"{name}" for name, _ in DISK_FIGURES]
+    print(f"{'image':6} {'phase':13}" + "".join(f"{head:>24}  ratio" for head in heads))
+    for (image, phase), machines in runs.items():
+        cells, scale = [], 1e-6 if phase == "login" else 1
+        for _, key in DISK_FIGURES:
+            values = {m: median(rows, key) for m, rows in machines.items()}
+            shown_values = " / ".join("-" if values.get(m) is None else f"{values[m] * scale:.{3 if key == 'irqs' else 1}f}"
+                                      for m in (DISK_OURS,) + DISK_PEERS)
+            ratios = []
+            for peer in DISK_PEERS:
+                # Rounds are taken in turns: what the host does meanwhile falls on both sides of a round's ratio.
+                pairs_ = [a[key] / b[key] for a, b in zip(machines.get(DISK_OURS, []), machines.get(peer, []))
+                          if key in a and b.get(key)]
+                if pairs_:
+                    ratios.append(statistics.median(pairs_))
+            cells.append(f"{shown_values:>24}  {shown(max(ratios) if ratios else None, 2):>5}")
+        print(f"{image:6} {phase:13}" + "".join(cells))
+    for line in wrong:
+        print(line)
+
+
 if __name__ == "__main__":
-    {"boot": boot, "exits": exits, "instructions": instructions}[sys.argv[1]](*sys.argv[2:])
+    {"boot": boot, "disk": disk, "exits": exits, "instructions": instructions}[sys.argv[1]](*sys.argv[2:])

@@ -15,6 +15,7 @@
 #       --memory MIB                   of the host, default 1024
 #       --cpus N                       of the host, default 1: with two, guests stand still or die (see lab_boot)
 #       --limit SECONDS                then it is ended, default 300; status 124
+#       --qemu WORD                    one more word of QEMU's command line
 # QEMU's own words are in DIR/qemu.log. After a boot DIR/result.log holds what was written to /dev/ttyS1 in the lab.
 
 : "${backplane_root:?}"
@@ -83,7 +84,7 @@ lab_watch() {
 }
 
 lab_boot() {
-    local dir=$1 memory=1024 cpus=1 limit=300 interactive='' status=0
+    local dir=$1 memory=1024 cpus=1 limit=300 interactive='' status=0 more=()
 
     shift
     while [ $# -gt 0 ]; do
@@ -92,6 +93,7 @@ lab_boot() {
         --memory) memory=$2; shift ;;
         --cpus) cpus=$2; shift ;;
         --limit) limit=$2; shift ;;
+        --qemu) more+=("$2"); shift ;;
         *) die "lab_boot: unknown option $1" ;;
         esac
         shift
@@ -110,7 +112,7 @@ lab_boot() {
         -m "$memory" -smp "$cpus" -kernel "$(cat "$dir/kernel")" -initrd "$dir/lab.cpio"
         -append "console=ttyS0 panic=-1 quiet cryptomgr.notests mitigations=off tsc=reliable no_timer_check \
 nohz=off highres=off"
-        -serial stdio -serial "file:$dir/result.log")
+        -serial stdio -serial "file:$dir/result.log" ${more[@]+"${more[@]}"})
     rm -f "$dir/result.log"
     if [ -n "$interactive" ]; then
         : >"$dir/root/lab/interactive"
