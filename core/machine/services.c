@@ -391,10 +391,8 @@ static void host_dma_unmap(struct bp_node *node, void *ptr, uint64_t written)
     struct bp_machine *m = node->machine;
     uint64_t gpa;
 
-    if (!written || ram_gpa(&m->ram, ptr, &gpa))
-        return;
-    ram_mark_dirty(&m->ram, gpa, written);
-    machine_code_changed(m, gpa, written);
+    if (written && !ram_written(&m->ram, ptr, written, &gpa))
+        machine_code_changed(m, gpa, written);
 }
 
 /* ---- the loop

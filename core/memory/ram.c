@@ -273,17 +273,34 @@ int ram_discard(struct ram *ram, uint64_t gpa, uint64_t len)
     return 0;
 }
 
-int ram_gpa(const struct ram *ram, const void *host, uint64_t *gpa)
+/* Of the mapping's bytes from `offset` on; len > 0. */
+static void mark_pages(struct ram *ram, uint64_t offset, uint64_t len)
+{
+    uint64_t first = offset / RAM_PAGE;
+    uint64_t last = (offset + len - 1) / RAM_PAGE;
+
+    for (uint64_t page = first; page <= last; page++) {
+        uint64_t *word = &ram->dirty[page / 64], bit = 1ull << page % 64;
+        if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
+            __atomic_fetch_or(word, bit, __ATOMIC_RELEASE);
+    }
+}
+
+int ram_written(struct ram *ram, const void *host, uint64_t len, uint64_t *gpa)
 {
     uintptr_t at = (uintptr_t)host;
 
     for (uint32_t i = 0; i < ram->count; i++) {
         const struct ram_extent *x = &ram->extents[i];
         uintptr_t base = (uintptr_t)x->host;
-        if (at >= base && at - base < x->length) {
-            *gpa = x->gpa + (at - base);
-            return 0;
-        }
+        if (at < base || at - base >= x->length)
+            continue;
+        if (len > x->length - (at - base))
+            len = x->length - (at - base);
+        if (len)
+            mark_pages(ram, at - (uintptr_t)ram->base, len);
+        *gpa = x->gpa + (at - base);
+        return 0;
     }
     return -ENOENT;
 }
@@ -295,14 +312,7 @@ void ram_mark_dirty(struct ram *ram, uint64_t gpa, uint64_t len)
         const uint8_t *host = ram_map(ram, gpa, &part);
         if (!host)
             return;
-        uint64_t offset = (uint64_t)(host - ram->base);
-        uint64_t first = offset / RAM_PAGE;
-        uint64_t last = (offset + part - 1) / RAM_PAGE;
-        for (uint64_t page = first; page <= last; page++) {
-            uint64_t *word = &ram->dirty[page / 64], bit = 1ull << page % 64;
-            if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
-                __atomic_fetch_or(word, bit, __ATOMIC_RELEASE);
-        }
+        mark_pages(ram, (uint64_t)(host - ram->base), part);
         gpa += part;
         len -= part;
     }

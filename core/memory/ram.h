@@ -58,8 +58,9 @@ int ram_write(struct ram *ram, uint64_t gpa, const void *from, uint64_t len);
  * -EINVAL unless `gpa` and `len` are multiples of RAM_PAGE; -EFAULT and nothing done unless all of
  * it is RAM; others from madvise(). [any] */
 int ram_discard(struct ram *ram, uint64_t gpa, uint64_t len);
-/* The guest-physical address of a pointer that ram_map() gave; -ENOENT for a foreign one. [any] */
-int ram_gpa(const struct ram *ram, const void *host, uint64_t *gpa);
+/* Marks the pages of [host, host + len) dirty, as far as ram_map() gave them in one piece, and says
+ * in *gpa where they are. -ENOENT for a foreign pointer. [any] */
+int ram_written(struct ram *ram, const void *host, uint64_t len, uint64_t *gpa);
 /* Marks the pages of [gpa, gpa + len) dirty. [any] */
 void ram_mark_dirty(struct ram *ram, uint64_t gpa, uint64_t len);
 

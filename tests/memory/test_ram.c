@@ -94,6 +94,27 @@ static void writes_mark_their_pages_dirty(void **state)
     ram_destroy(&ram);
 }
 
+static void what_was_written_to_a_mapping_is_dirty(void **state)
+{
+    static const struct ram_reserved hole = {.gpa = 0x4000, .length = 0x1000};
+    struct ram ram;
+    struct error e;
+    uint64_t gpa = 0;
+    (void)state;
+
+    assert_int_equal(ram_create(&ram, MIB, false, &hole, 1, &e), 0);
+    assert_int_equal(ram_written(&ram, ram_at(&ram, 0x1fff, 2), 2, &gpa), 0);
+    assert_int_equal(gpa, 0x1fff);
+    assert_int_equal(ram.dirty[0], 6);
+    /* No further than the piece, and nowhere else. */
+    assert_int_equal(ram_written(&ram, ram_at(&ram, 0x3000, 1), UINT64_MAX, &gpa), 0);
+    assert_int_equal(ram.dirty[0], 0xe);
+    assert_int_equal(ram_written(&ram, ram_at(&ram, 0x5000, 1), 0, &gpa), 0);
+    assert_int_equal(ram_written(&ram, &gpa, 1, &gpa), -ENOENT);
+    assert_int_equal(ram.dirty[0], 0xe);
+    ram_destroy(&ram);
+}
+
 static void a_shared_machine_has_an_fd(void **state)
 {
     struct ram ram;
@@ -113,9 +134,9 @@ static void finds_the_address_of_a_pointer(void **state)
     (void)state;
 
     assert_int_equal(ram_create(&ram, MIB, false, NULL, 0, &e), 0);
-    assert_int_equal(ram_gpa(&ram, ram.base + 77, &gpa), 0);
+    assert_int_equal(ram_written(&ram, ram.base + 77, 0, &gpa), 0);
     assert_int_equal(gpa, 77);
-    assert_int_equal(ram_gpa(&ram, &gpa, &gpa), -ENOENT);
+    assert_int_equal(ram_written(&ram, &gpa, 0, &gpa), -ENOENT);
     ram_destroy(&ram);
 }
 
@@ -166,6 +187,7 @@ int main(void)
         cmocka_unit_test(reserved_pages_are_no_ram),
         cmocka_unit_test(wrapping_addresses_are_refused),
         cmocka_unit_test(writes_mark_their_pages_dirty),
+        cmocka_unit_test(what_was_written_to_a_mapping_is_dirty),
         cmocka_unit_test(a_shared_machine_has_an_fd),
         cmocka_unit_test(finds_the_address_of_a_pointer),
         cmocka_unit_test(discarded_pages_read_as_zeroes),
