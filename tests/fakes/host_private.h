@@ -87,6 +87,7 @@ struct fake_host {
     uint64_t now_ns, utc_ns;
     uint8_t *ram;
     void *maps[1024]; /* of dma_map(), until dma_unmap() */
+    unsigned map_count;
 
     struct bell bells[BELLS_MAX]; /* fd 0: none */
     struct fake_pci *pci;         /* pci.c's */

@@ -23,8 +23,9 @@ struct fake_pci {
     struct pci_services services;
     struct route routes[ROUTES_MAX];
     bool take_fds;
-    /* Messages with an address above MESSAGE_GPA that says whose they are: see address_of(). */
-    unsigned messages[PCI_DEVICES * PCI_FUNCTIONS][PCI_MSIX_MAX];
+    /* Messages with an address above MESSAGE_GPA that says whose they are: see address_of(). A
+     * function has PCI_MSIX_MAX counters, from its first message on. */
+    unsigned *messages[PCI_DEVICES * PCI_FUNCTIONS];
 };
 
 static bool offered = true;
@@ -102,10 +103,15 @@ static void line_set(void *context, struct irq_source *held, uint32_t line, uint
 static void message(void *context, struct bp_node *node, uint64_t address, uint32_t data)
 {
     struct fake_host *h = context;
+    unsigned **of = &h->pci->messages[address >> 12 & 0xff];
 
     fake_host_table.msi_send(node, address, data);
-    if ((address & ~0xff000ull) == MESSAGE_GPA && data < PCI_MSIX_MAX)
-        h->pci->messages[address >> 12 & 0xff][data]++;
+    if ((address & ~0xff000ull) != MESSAGE_GPA || data >= PCI_MSIX_MAX)
+        return;
+    if (!*of)
+        *of = calloc(PCI_MSIX_MAX, sizeof(**of));
+    assert_non_null(*of);
+    (*of)[data]++;
 }
 
 static int fd_route(void *context, struct bp_node *node, int fd, uint64_t address, uint32_t data)
@@ -251,6 +257,8 @@ void fake_pci_free(struct fake_host *h)
         return;
     pci_functions_free(h->pci->host, NULL);
     pci_host_free(h->pci->host);
+    for (unsigned i = 0; i < PCI_DEVICES * PCI_FUNCTIONS; i++)
+        free(h->pci->messages[i]);
     free(h->pci);
     h->pci = NULL;
 }
@@ -451,13 +459,13 @@ void fake_pci_mask(struct fake_host *h, uint32_t devfn, uint32_t vector, uint32_
 
 unsigned fake_pci_messages(struct fake_host *h, uint32_t devfn, uint32_t vector)
 {
-    unsigned count = 0;
+    unsigned *of = h->pci->messages[devfn], count = 0;
 
-    for (uint32_t i = 0; i < PCI_MSIX_MAX; i++) {
+    for (uint32_t i = 0; of && i < PCI_MSIX_MAX; i++) {
         if (vector != BP_PCI_NO_VECTOR && i != vector)
             continue;
-        count += h->pci->messages[devfn][i];
-        h->pci->messages[devfn][i] = 0;
+        count += of[i];
+        of[i] = 0;
     }
     return count;
 }

@@ -295,6 +295,7 @@ static void *host_dma_map(struct bp_node *node, uint64_t gpa, uint64_t *len, uin
     for (unsigned i = 0; i < sizeof(h->maps) / sizeof(h->maps[0]); i++) {
         if (!h->maps[i]) {
             h->maps[i] = h->ram + gpa;
+            h->map_count++;
             return h->maps[i];
         }
     }
@@ -309,6 +310,7 @@ static void host_dma_unmap(struct bp_node *node, void *ptr, uint64_t written)
     for (unsigned i = 0; i < sizeof(h->maps) / sizeof(h->maps[0]); i++) {
         if (h->maps[i] == ptr) {
             h->maps[i] = NULL;
+            h->map_count--;
             return;
         }
     }
