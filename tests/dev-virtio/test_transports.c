@@ -12,6 +12,7 @@
 #include <backplane/ext/acpi.h>
 #include <backplane/util/le.h>
 #include <errno.h>
+#include <unistd.h>
 
 static struct rng_config config;
 static const struct rig_buffer one = {RIG_DATA, 64, 1};
@@ -265,6 +266,157 @@ static void without_messages_the_pin_is_used(void **state)
     assert_int_equal(reg(r, PCI_ISR, 1), 0);
 }
 
+/* ---- interrupts by eventfd ---- */
+
+/* A device whose CPU backend has doorbells, and interrupts by eventfd if `takes`. */
+static struct rig *with_eventfds(const struct rig_kind *kind, bool takes)
+{
+    struct rig *r;
+
+    fake_offer_doorbells(true);
+    config = (struct rng_config){.period = 1000};
+    r = rig_new("rng", &config, kind);
+    fake_offer_doorbells(false);
+    fake_pci_take_fds(r->host, takes);
+    fake_pci_messages_off(r->host, r->devfn);
+    fake_pci_msix_on(r->host, r->devfn);
+    rig_start(r, 0, 1);
+    return r;
+}
+
+static int fd_of(struct rig *r, uint32_t vector)
+{
+    const struct virtio *v = fake_self(r->host);
+    const struct pci *p = v->transport_self;
+
+    return p->fds[vector];
+}
+
+/* Interrupts of vector 1 that the backend was given by eventfd since the last call. */
+static uint64_t by_eventfd(struct rig *r)
+{
+    uint64_t count = 0;
+
+    return read(fd_of(r, 1), &count, sizeof(count)) == sizeof(count) ? count : 0;
+}
+
+static void request(struct rig *r)
+{
+    rig_add(r, 0, &one, 1);
+    rig_notify(r, 0);
+    assert_int_equal(fake_poll(r->host, 0), 1); /* the doorbell */
+    assert_true(rig_used(r, 0, NULL, NULL));
+}
+
+static void an_interrupt_is_a_write_to_an_eventfd_that_the_backend_has(void **state)
+{
+    struct rig *r = with_eventfds(*state, true);
+    uint64_t address = 0;
+    uint32_t data = 0;
+
+    assert_true(fake_pci_has_fd(r->host, fd_of(r, 1), &address, &data));
+    assert_int_equal(data, 1);
+    request(r);
+    assert_int_equal(by_eventfd(r), 1);
+    assert_int_equal(fake_pci_messages(r->host, r->devfn, BP_PCI_NO_VECTOR), 0);
+    rig_free(r);
+}
+
+/* What comes while a vector is masked is pending at once, and sent when it is unmasked. */
+static void a_masked_vector_has_its_eventfd_taken_away(void **state)
+{
+    struct rig *r = with_eventfds(*state, true);
+
+    fake_pci_mask(r->host, r->devfn, 1, 1);
+    assert_false(fake_pci_has_fd(r->host, fd_of(r, 1), NULL, NULL));
+    request(r);
+    assert_true(fake_pci_pending(r->host, r->devfn, 1));
+    assert_int_equal(by_eventfd(r), 0);
+    assert_int_equal(fake_pci_messages(r->host, r->devfn, 1), 0);
+    fake_pci_mask(r->host, r->devfn, 1, 0);
+    assert_int_equal(fake_pci_messages(r->host, r->devfn, 1), 1);
+    assert_false(fake_pci_pending(r->host, r->devfn, 1));
+    assert_true(fake_pci_has_fd(r->host, fd_of(r, 1), NULL, NULL));
+    request(r);
+    assert_int_equal(by_eventfd(r), 1);
+    rig_free(r);
+}
+
+/* The guest moves the message to another processor: the eventfd's follows. */
+static void a_changed_message_is_that_of_the_eventfd(void **state)
+{
+    struct rig *r = with_eventfds(*state, true);
+    uint64_t table = FAKE_BAR_MEMORY((uint64_t)r->devfn, 1) + 16, address = 0;
+    uint32_t data = 0;
+
+    fake_write(r->host, BP_SPACE_MMIO, table + 8, 0x4041, 4);
+    fake_write(r->host, BP_SPACE_MMIO, table, 0xfee03000, 4);
+    assert_true(fake_pci_has_fd(r->host, fd_of(r, 1), &address, &data));
+    assert_int_equal(address, 0xfee03000);
+    assert_int_equal(data, 0x4041);
+    request(r);
+    assert_int_equal(by_eventfd(r), 1);
+    fake_pci_write(r->host, r->devfn, 4, 2, 2); /* no bus master: no message */
+    assert_false(fake_pci_has_fd(r->host, fd_of(r, 1), NULL, NULL));
+    rig_free(r);
+}
+
+/* A backend with doorbells and without such interrupts: the loop sends the message. */
+static void eventfds_that_the_backend_does_not_take_are_the_loops(void **state)
+{
+    struct rig *r = with_eventfds(*state, false);
+
+    assert_true(fd_of(r, 1) >= 0);
+    request(r);
+    assert_int_equal(fake_poll(r->host, 0), 1);
+    assert_int_equal(fake_pci_messages(r->host, r->devfn, 1), 1);
+    rig_free(r);
+}
+
+static void the_pin_is_used_beside_eventfds_that_are_idle(void **state)
+{
+    struct rig *r = with_eventfds(*state, true);
+
+    fake_pci_messages_off(r->host, r->devfn);
+    assert_false(fake_pci_has_fd(r->host, fd_of(r, 1), NULL, NULL));
+    request(r);
+    assert_int_equal(fake_pci_intx(r->host, r->devfn), 1);
+    assert_int_equal(by_eventfd(r), 0);
+    rig_free(r);
+}
+
+static void a_reset_and_a_move_take_eventfds_along(void **state)
+{
+    struct rig *from = with_eventfds(*state, true), *to = with_eventfds(*state, true);
+
+    fake_pci_messages_off(to->host, to->devfn);
+    fake_move_state(from->host, to->host);
+    memcpy(fake_ram(to->host), fake_ram(from->host), FAKE_RAM_BYTES);
+    memcpy(to->queues, from->queues, sizeof(to->queues));
+    assert_true(fake_pci_has_fd(to->host, fd_of(to, 1), NULL, NULL));
+    fake_advance_ns(to->host, 0);
+    request(to);
+    assert_int_equal(by_eventfd(to), 1);
+    fake_ops(to->host)->stop(fake_self(to->host));
+    fake_ops(to->host)->reset(fake_self(to->host), BP_RESET_WARM);
+    assert_false(fake_pci_has_fd(to->host, fd_of(to, 1), NULL, NULL));
+    assert_int_equal(fake_ops(to->host)->start(fake_self(to->host)), 0);
+    rig_free(from);
+    rig_free(to);
+}
+
+/* Without doorbells nothing is opened. */
+static void a_backend_without_doorbells_has_messages_alone(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, 0, 1);
+    assert_int_equal(fd_of(r, 0), -1);
+    assert_int_equal(fd_of(r, 1), -1);
+    rig_do(r, 0, &one, 1);
+    assert_int_equal(fake_pci_messages(r->host, r->devfn, 1), 1);
+}
+
 #define MMIO(test)                                                                                 \
     {                                                                                              \
 #test, test, setup, teardown, (void *)&rig_kinds[0]                                        \
@@ -272,6 +424,11 @@ static void without_messages_the_pin_is_used(void **state)
 #define PCI(test)                                                                                  \
     {                                                                                              \
 #test, test, setup, teardown, (void *)&rig_kinds[2]                                        \
+    }
+
+#define EVENTFDS(test)                                                                             \
+    {                                                                                              \
+#test, test, NULL, NULL, (void *)&rig_kinds[2]                                             \
     }
 
 static const struct CMUnitTest tests[] = {
@@ -286,6 +443,13 @@ static const struct CMUnitTest tests[] = {
     PCI(bad_64_configuration_access),
     PCI(bad_common_accesses),
     PCI(without_messages_the_pin_is_used),
+    PCI(a_backend_without_doorbells_has_messages_alone),
+    EVENTFDS(an_interrupt_is_a_write_to_an_eventfd_that_the_backend_has),
+    EVENTFDS(a_masked_vector_has_its_eventfd_taken_away),
+    EVENTFDS(a_changed_message_is_that_of_the_eventfd),
+    EVENTFDS(eventfds_that_the_backend_does_not_take_are_the_loops),
+    EVENTFDS(the_pin_is_used_beside_eventfds_that_are_idle),
+    EVENTFDS(a_reset_and_a_move_take_eventfds_along),
 };
 
 int main(void)

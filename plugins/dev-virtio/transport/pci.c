@@ -13,6 +13,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/eventfd.h>
+#endif
+#include <unistd.h>
 
 #define PCI_VENDOR 0x1af4u
 #define PCI_DEVICE_BASE 0x1040u /* plus the virtio device ID (4.1.2) */
@@ -39,13 +43,28 @@
 #define CFG_queue_reset 0x3au
 #define COMMON_BYTES 0x40u
 
+/* By the vector's eventfd, which the CPU backend turns into the interrupt (an irqfd), if there is
+ * one; while it is masked by the bus, which notes it as pending at once. */
+static void send_message(struct pci *p, uint16_t vector)
+{
+    static const uint64_t one = 1;
+
+    if (p->unmasked[vector] && p->fds[vector] >= 0 &&
+        write(p->fds[vector], &one, sizeof(one)) == sizeof(one)) {
+        p->by_fd++;
+        return;
+    }
+    p->bus->notify(p->function, vector);
+    p->by_message++;
+}
+
 static void notify(struct virtio *v, uint8_t isr, uint16_t vector)
 {
     struct pci *p = v->transport_self;
 
     if (p->bus->interrupt_mode(p->function) != BP_PCI_INTX) {
-        if (vector != VIRTIO_NO_VECTOR)
-            p->bus->notify(p->function, vector);
+        if (vector < p->vectors)
+            send_message(p, vector);
         return;
     }
     v->isr |= isr;
@@ -294,11 +313,48 @@ static void hook_written(void *self, uint32_t offset, uint32_t width)
     pci_caps_config_written(self, offset, width);
 }
 
+static void vector_masked(void *self, uint32_t vector, uint32_t masked)
+{
+    struct pci *p = self;
+
+    if (vector < p->vectors)
+        p->unmasked[vector] = !masked;
+}
+
 static const struct bp_pci_function_ops function_ops = {
     .size = sizeof(struct bp_pci_function_ops),
     .config_read = hook_read,
     .config_written = hook_written,
+    .vector_masked = vector_masked,
 };
+
+#ifdef __linux__
+/* An eventfd for each vector, if the CPU backend can make interrupts of them. Where there is none
+ * messages go by the bus, so nothing is reported. */
+static void make_vector_fds(struct pci *p)
+{
+    struct virtio *v = p->virtio;
+
+    if (!v->host->extension(v->node, BP_DOORBELL_ID))
+        return;
+    for (uint32_t i = 0; i < p->vectors; i++) {
+        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+        if (fd < 0)
+            return;
+        if (p->bus->vector_fd(p->function, i, fd)) {
+            close(fd);
+            return;
+        }
+        p->fds[i] = fd;
+    }
+}
+#else
+static void make_vector_fds(struct pci *p)
+{
+    (void)p;
+}
+#endif
 
 static void pci_doorbell(struct virtio *v, uint32_t n, struct bp_region **region, uint64_t *offset,
                          uint32_t *width, uint64_t *value)
@@ -313,7 +369,19 @@ static void pci_doorbell(struct virtio *v, uint32_t n, struct bp_region **region
 
 static void pci_destroy(struct virtio *v)
 {
-    free(v->transport_self);
+    struct pci *p = v->transport_self;
+
+    if (p->by_fd || p->by_message)
+        bp_logf(v->host, v->node, BP_LOG_DEBUG,
+                "%llu interrupts were sent by eventfd, %llu by message",
+                (unsigned long long)p->by_fd, (unsigned long long)p->by_message);
+    for (uint32_t i = 0; i < p->vectors; i++) {
+        if (p->fds[i] < 0)
+            continue;
+        p->bus->vector_fd(p->function, i, -1);
+        close(p->fds[i]);
+    }
+    free(p);
 }
 
 static const struct virtio_transport transport = {
@@ -355,6 +423,8 @@ int virtio_pci_init(struct virtio *v, const struct virtio_config *config)
     v->transport = &transport;
     v->transport_self = p;
     p->vectors = v->queue_count + 1;
+    for (uint32_t i = 0; i < PCI_VECTORS_MAX; i++)
+        p->fds[i] = -1;
     err = v->host->region_new(v->node, BP_SPACE_MMIO, PCI_BAR_BYTES, &virtio_pci_region_ops, p,
                               &p->region);
     if (!err)
@@ -367,5 +437,6 @@ int virtio_pci_init(struct virtio *v, const struct virtio_config *config)
         err = p->bus->msix(p->function, p->vectors, 1, 0, PBA_AT);
     if (err)
         return bp_failf(v->host, v->node, err, "cannot make the device's BARs: %s", strerror(-err));
+    make_vector_fds(p);
     return pci_caps_add(p, v);
 }

@@ -17,6 +17,7 @@
 #define PCI_NOTIFY 0x3000u
 #define PCI_BAR_BYTES 0x4000u
 #define PCI_NOTIFY_STRIDE 4u /* bytes from one queue's doorbell to the next one's */
+#define PCI_VECTORS_MAX (VIRTIO_QUEUES_MAX + 1u)
 
 struct pci {
     struct virtio *virtio;
@@ -25,6 +26,11 @@ struct pci {
     struct bp_region *region;
     uint32_t window; /* offset of the configuration access capability */
     uint32_t vectors;
+    /* A vector's eventfd, or -1, and whether the guest has the vector unmasked. */
+    int fds[PCI_VECTORS_MAX];
+    uint8_t unmasked[PCI_VECTORS_MAX];
+    uint8_t reserved;
+    uint64_t by_fd, by_message; /* interrupts so far, for the log */
 };
 
 /* Adds the five capabilities. -errno after host->fail(). [main] */
