@@ -449,6 +449,72 @@ static void bad_45_descriptor_changed_after_it_was_taken(void **state)
     assert_int_equal(*rig_ram(r, STATUS_AT), VIRTIO_BLK_S_OK);
 }
 
+/* The header turns into another one as soon as it was read. */
+static void spoil_header(struct fake_host *h, uint64_t gpa, uint64_t len)
+{
+    if (gpa <= HEADER && HEADER < gpa + len)
+        memset(fake_ram(h) + HEADER, 0xff, 16);
+}
+
+static void bad_45_header_that_changes_when_it_was_read(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, BIT(VIRTIO_BLK_F_FLUSH), 1);
+    memset(rig_ram(r, DATA), 0x77, 512);
+    fake_after_dma_read(r->host, spoil_header);
+    assert_int_equal(run(r, VIRTIO_BLK_T_OUT, 5, 512), VIRTIO_BLK_S_OK);
+    assert_memory_equal(disk->data + 5 * (size_t)512, rig_ram(r, DATA), 512);
+    assert_int_equal(run(r, VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_OK);
+    fake_after_dma_read(r->host, NULL);
+    assert_int_equal(disk->seen[BP_BLOCK_FLUSH], 1);
+}
+
+/* A driver that reads the two halves of the capacity, and a size that changes in between: the
+ * generation tells it to read again (2.5.2). */
+static void bad_56_configuration_that_changes_between_two_reads(void **state)
+{
+    struct rig *r = *state;
+    int is_pci = r->kind.transport == TRANSPORT_PCI;
+    uint64_t generation_at = r->bar + (is_pci ? 0x15 : 0xfc), before;
+    uint32_t width = is_pci ? 1 : 4, low;
+
+    rig_start(r, 0, 1);
+    for (uint32_t i = 0; i < 300; i++) { /* PCI's counter has 8 bits */
+        uint64_t size = BYTES - 512 * (uint64_t)(i % 2 + 1);
+
+        before = fake_read(r->host, BP_SPACE_MMIO, generation_at, width);
+        assert_int_equal(fake_read(r->host, BP_SPACE_MMIO, generation_at, width), before);
+        low = rig_config(r, BLK_capacity, 4);
+        disk->port->resized(disk->port_self, size);
+        rig_config(r, BLK_capacity + 4, 4);
+        assert_int_not_equal(fake_read(r->host, BP_SPACE_MMIO, generation_at, width), before);
+        assert_int_not_equal(rig_config(r, BLK_capacity, 4), low);
+        assert_int_equal(rig_config(r, BLK_capacity, 4), size / 512);
+        assert_int_equal(rig_config(r, BLK_capacity + 4, 4), 0);
+    }
+}
+
+/* Memory decoding goes, and comes back, while the disk writes to guest memory. */
+static void bad_61_decoding_is_off_while_data_move(void **state)
+{
+    struct rig *r = *state;
+
+    if (r->kind.transport != TRANSPORT_PCI)
+        return;
+    rig_start(r, 0, 1);
+    ask(r, VIRTIO_BLK_T_IN, 3, 512);
+    fake_pci_write(r->host, r->devfn, 4, 4, 2); /* bus master stays */
+    assert_int_equal(fake_read(r->host, BP_SPACE_MMIO, r->bar + 0x14, 1), 0xff);
+    rig_notify(r, 0); /* reaches nobody */
+    fake_block_complete(disk, 0);
+    fake_pci_write(r->host, r->devfn, 4, 6, 2);
+    assert_false(rig_status(r) & STATUS_NEEDS_RESET);
+    assert_true(rig_used(r, 0, NULL, NULL));
+    assert_memory_equal(rig_ram(r, DATA), disk->data + 3 * (size_t)512, 512);
+    works(r);
+}
+
 static void bad_39_used_ring_that_cannot_be_written_any_more(void **state)
 {
     struct rig *r = *state;
@@ -503,6 +569,9 @@ static const struct CMUnitTest tests[] = {
     RIG_EACH(bad_39_used_ring_that_cannot_be_written_any_more, setup, teardown),
     RIG_EACH(bad_43_data_and_status_outside_ram, setup, teardown),
     RIG_EACH(bad_45_descriptor_changed_after_it_was_taken, setup, teardown),
+    RIG_EACH(bad_45_header_that_changes_when_it_was_read, setup, teardown),
+    RIG_EACH(bad_56_configuration_that_changes_between_two_reads, setup, teardown),
+    RIG_EACH(bad_61_decoding_is_off_while_data_move, setup, teardown),
     RIG_EACH(bad_46_reset_with_requests_under_way, setup, teardown),
     RIG_EACH(bad_46_driver_that_does_not_wait_for_the_reset, setup, teardown),
     RIG_EACH(bad_46_queue_reset_with_requests_under_way, setup, teardown),

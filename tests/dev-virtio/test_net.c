@@ -535,6 +535,55 @@ static void bad_51_transmit_shorter_than_its_header(void **state)
     works(r);
 }
 
+/* num_buffers is the device's to write (5.1.6.2): what a driver has there says nothing. */
+static void bad_51_num_buffers_of_the_driver_is_ignored(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, BIT(VIRTIO_NET_F_MRG_RXBUF), 2);
+    for (uint32_t count = 0; count < 0x10000; count += 0xfff) {
+        clear_header(r);
+        bp_put_le16(rig_ram(r, RIG_DATA + HDR_num_buffers), (uint16_t)count);
+        fill(rig_ram(r, FRAME), 100);
+        fake_net_forget(wire);
+        transmit(r, 100);
+        assert_true(rig_used(r, TX, NULL, NULL));
+        assert_int_equal(wire->count, 1);
+        assert_int_equal(wire->sent[0].len, 100);
+    }
+    assert_int_equal(fake_log_count(r->host), 0);
+    works(r);
+}
+
+/* What the backend gets is what was checked, even if the guest changes it between the two. */
+static void spoil_frame(struct fake_host *h, uint64_t gpa, uint64_t len)
+{
+    if (gpa >= RIG_DATA && gpa < RXBUF)
+        memset(fake_ram(h) + gpa, 0xff, len);
+}
+
+static void bad_45_frames_that_change_when_they_were_read(void **state)
+{
+    static uint8_t whole[3000];
+    struct rig *r = *state;
+    uint32_t len;
+
+    rig_start(r, BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4), 2);
+    len = make_tcp(r, 2000, 1000);
+    memcpy(whole, rig_ram(r, FRAME), len);
+    fake_after_dma_read(r->host, spoil_frame);
+    transmit(r, len);
+    fake_after_dma_read(r->host, NULL);
+    assert_true(rig_used(r, TX, NULL, NULL));
+    assert_int_equal(wire->count, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(wire->sent[i].len, len - 1000);
+        assert_memory_equal(wire->sent[i].data + len - 2000, whole + len - 2000 + (size_t)i * 1000,
+                            1000);
+    }
+    works(r);
+}
+
 static void bad_51_segments_that_cannot_be(void **state)
 {
     struct rig *r = *state;
@@ -648,6 +697,8 @@ static const struct CMUnitTest tests[] = {
     RIG_EACH(every_pair_of_queues_works, NULL, NULL),
     RIG_EACH(state_moves_and_the_guest_announces_itself, setup, teardown),
     RIG_EACH(bad_46_frames_after_reset, setup, teardown),
+    RIG_EACH(bad_45_frames_that_change_when_they_were_read, setup, teardown),
+    RIG_EACH(bad_51_num_buffers_of_the_driver_is_ignored, setup, teardown),
     RIG_EACH(bad_51_transmit_shorter_than_its_header, setup, teardown),
     RIG_EACH(bad_51_segments_that_cannot_be, setup, teardown),
     RIG_EACH(bad_51_fuzzed_headers, setup, teardown),

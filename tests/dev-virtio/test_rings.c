@@ -377,6 +377,8 @@ static void bad_38_rings_outside_ram(void **state)
         FAKE_RAM_BYTES - 16,   /* over its end */
         0xfffffffffffffff0ull, /* over the end of the world */
         RIG_DESC(0) + 1,       /* unaligned */
+        FAKE_BAR_MEMORY(8, 0), /* a device's own registers, and its table of vectors */
+        FAKE_BAR_MEMORY(8, 1),
     };
     struct rig *r = *state;
 
@@ -396,6 +398,63 @@ static void bad_38_rings_outside_ram(void **state)
             rig_notify(r, 0);
         }
     }
+    works_after_reset(r);
+}
+
+/* A device reads a table that is a ROM's, as it reads any memory; what it writes cannot be there.
+ */
+static void bad_39_rings_in_rom(void **state)
+{
+    struct rig *r = *state;
+
+    for (uint32_t area = 0; area < 3; area++) {
+        static const uint32_t at[] = {RIG_DESC(0), RIG_DRIVER(0), RIG_DEVICE(0)};
+        int is_written = r->kind.packed ? area == 0 : area == 2;
+
+        rig_start(r, 0, 1);
+        rig_add(r, 0, &one, 1);
+        fake_rom(r->host, at[area], 0x200);
+        rig_notify(r, 0);
+        assert_int_equal(!!(rig_status(r) & STATUS_NEEDS_RESET), is_written);
+        assert_int_equal(rig_used(r, 0, NULL, NULL), !is_written);
+        if (is_written)
+            assert_string_equal(
+                fake_log(r->host, NULL),
+                "a ring is not in RAM any more: the device stands still until it is reset");
+        fake_rom(r->host, 0, 0);
+        works_after_reset(r);
+    }
+}
+
+/* A guest that changes each descriptor as soon as it was read finds that nobody looks again. */
+static void spoil_descriptor(struct fake_host *h, uint64_t gpa, uint64_t len)
+{
+    if ((gpa >= RIG_DESC(0) && gpa < RIG_DRIVER(0)) || (gpa >= RIG_TABLE(0) && gpa < RIG_RING(1)))
+        memset(fake_ram(h) + gpa, 0xff, len);
+}
+
+static void bad_45_descriptors_that_change_when_they_were_read(void **state)
+{
+    struct rig *r = *state;
+    const struct rig_buffer b[] = {
+        {RIG_DATA, 64, 1}, {RIG_DATA + 0x1000, 32, 1}, {RIG_DATA + 0x2000, 16, 1}};
+    uint32_t len = 0;
+
+    rig_start(r, BIT(VIRTIO_F_INDIRECT_DESC), 1);
+    memset(rig_ram(r, RIG_DATA), 0, 0x3000);
+    fake_after_dma_read(r->host, spoil_descriptor);
+    rig_add(r, 0, b, 3);
+    rig_notify(r, 0);
+    rig_add_indirect(r, 0, b, 3, 48, 0);
+    rig_notify(r, 0);
+    fake_after_dma_read(r->host, NULL);
+    assert_false(rig_status(r) & STATUS_NEEDS_RESET);
+    for (int i = 0; i < 2; i++) {
+        assert_true(rig_used(r, 0, NULL, &len));
+        assert_int_equal(len, 112);
+    }
+    for (uint32_t i = 0; i < 3; i++)
+        assert_true(is_filled(r, b[i].gpa, b[i].len));
     works_after_reset(r);
 }
 
@@ -488,7 +547,7 @@ static void bad_44_length_zero_and_total_over_4g(void **state)
     rig_start(r, 0, 1);
     assert_int_equal(rig_do(r, 0, empty, 2), 64);
     rig_add(r, 0, huge, 2);
-    broken_by(r, "the buffers of one chain exceed 2 GiB");
+    broken_by(r, "the buffers of one chain exceed 4 GiB");
     rig_start(r, 0, 1);
     rig_add(r, 0, &wraps, 1);
     broken_by(r, "a buffer wraps around the end of the address space");
@@ -509,7 +568,7 @@ static void bad_43_buffer_in_registers(void **state)
 static void bad_54_four_gigabytes_are_capped(void **state)
 {
     struct rig *r = *state;
-    const struct rig_buffer huge = {0x20000, 0x7fffffff, 1};
+    const struct rig_buffer huge = {0x20000, 0xffffffff, 1};
 
     rig_start(r, 0, 1);
     assert_int_equal(rig_do(r, 0, &huge, 1), 65536);
@@ -646,12 +705,14 @@ static const struct CMUnitTest tests[] = {
     RIG_EACH(bad_37_configuration_after_driver_ok, setup, teardown),
     RIG_EACH(bad_38_rings_outside_ram, setup, teardown),
     RIG_EACH(bad_38_rings_that_overlap, setup, teardown),
+    RIG_EACH(bad_39_rings_in_rom, setup, teardown),
     RIG_EACH(bad_40_available_index_jumps, setup, teardown),
     RIG_EACH(bad_41_entry_beyond_the_queue, setup, teardown),
     RIG_EACH(bad_42_same_head_twice, setup, teardown),
     RIG_EACH(bad_43_buffers_of_the_wrong_direction, setup, teardown),
     RIG_EACH(bad_43_buffer_in_registers, setup, teardown),
     RIG_EACH(bad_44_length_zero_and_total_over_4g, setup, teardown),
+    RIG_EACH(bad_45_descriptors_that_change_when_they_were_read, setup, teardown),
     RIG_EACH(bad_46_notify_after_reset, setup, teardown),
     RIG_EACH(bad_47_features_that_were_not_offered, setup, teardown),
     RIG_EACH(bad_47_features_after_features_ok, setup, teardown),

@@ -42,6 +42,12 @@ uint64_t fake_read(struct fake_host *h, uint32_t space, uint64_t address, uint32
 void fake_write(struct fake_host *h, uint32_t space, uint64_t address, uint64_t value,
                 uint32_t width);
 uint8_t *fake_ram(struct fake_host *h); /* FAKE_RAM_BYTES from guest-physical 0 */
+/* [gpa, gpa + len) of RAM is a ROM from now on; len 0: none is. The instance cannot write there. */
+void fake_rom(struct fake_host *h, uint64_t gpa, uint64_t len);
+/* `hook`, if not NULL, is called after each dma_read() of the instance's, with what it read: a
+ * guest that changes its memory between two looks at it. */
+void fake_after_dma_read(struct fake_host *h,
+                         void (*hook)(struct fake_host *h, uint64_t gpa, uint64_t len));
 
 uint32_t fake_irq_level(struct fake_host *h, uint32_t line);
 uint32_t fake_irq_edges(struct fake_host *h, uint32_t line); /* rises since the last call */

@@ -92,6 +92,8 @@ struct fake_host {
     struct bell bells[BELLS_MAX]; /* fd 0: none */
     struct fake_pci *pci;         /* pci.c's */
     bool masters_off;             /* dma_*() find no memory */
+    uint64_t rom_gpa, rom_len;    /* memory that they do not write */
+    void (*after_dma_read)(struct fake_host *h, uint64_t gpa, uint64_t len);
 
     uint8_t irq[FAKE_IRQS];
     uint32_t edges[FAKE_IRQS];

@@ -265,17 +265,38 @@ int fake_in_ram(uint64_t gpa, uint64_t len)
     return gpa <= FAKE_RAM_BYTES && len <= FAKE_RAM_BYTES - gpa;
 }
 
+static bool is_rom(const struct fake_host *h, uint64_t gpa, uint64_t len)
+{
+    return h->rom_len && gpa < h->rom_gpa + h->rom_len && h->rom_gpa < gpa + len;
+}
+
+void fake_rom(struct fake_host *h, uint64_t gpa, uint64_t len)
+{
+    h->rom_gpa = gpa;
+    h->rom_len = len;
+}
+
+void fake_after_dma_read(struct fake_host *h,
+                         void (*hook)(struct fake_host *h, uint64_t gpa, uint64_t len))
+{
+    h->after_dma_read = hook;
+}
+
 static int host_dma_read(struct bp_node *node, uint64_t gpa, void *to, uint64_t len)
 {
-    if (node->host->masters_off || !fake_in_ram(gpa, len))
+    struct fake_host *h = node->host;
+
+    if (h->masters_off || !fake_in_ram(gpa, len))
         return -EFAULT;
-    memcpy(to, node->host->ram + gpa, len);
+    memcpy(to, h->ram + gpa, len);
+    if (h->after_dma_read)
+        h->after_dma_read(h, gpa, len);
     return 0;
 }
 
 static int host_dma_write(struct bp_node *node, uint64_t gpa, const void *from, uint64_t len)
 {
-    if (node->host->masters_off || !fake_in_ram(gpa, len))
+    if (node->host->masters_off || !fake_in_ram(gpa, len) || is_rom(node->host, gpa, len))
         return -EFAULT;
     memcpy(node->host->ram + gpa, from, len);
     return 0;
@@ -292,6 +313,8 @@ static void *host_dma_map(struct bp_node *node, uint64_t gpa, uint64_t *len, uin
         return NULL;
     if (end > FAKE_RAM_BYTES)
         *len = FAKE_RAM_BYTES - gpa;
+    if (dir & BP_DMA_WRITE && is_rom(h, gpa, *len))
+        return NULL;
     for (unsigned i = 0; i < sizeof(h->maps) / sizeof(h->maps[0]); i++) {
         if (!h->maps[i]) {
             h->maps[i] = h->ram + gpa;

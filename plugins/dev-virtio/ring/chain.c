@@ -108,8 +108,8 @@ static int append(struct queue *q, struct chain *c, const struct descriptor *d)
         return broken(q, "a readable buffer follows a writable one");
     if (__builtin_add_overflow(d->addr, d->len, &end))
         return broken(q, "a buffer wraps around the end of the address space");
-    if (__builtin_add_overflow(*total, d->len, total) || *total > INT32_MAX)
-        return broken(q, "the buffers of one chain exceed 2 GiB");
+    if (__builtin_add_overflow(*total, d->len, total)) /* 2^32 at the most (2.6.5) */
+        return broken(q, "the buffers of one chain exceed 4 GiB");
     if (count == QUEUE_SIZE_MAX)
         return broken(q, "a chain has more descriptors than the queue has entries");
     c->segments[count] = (struct segment){.gpa = d->addr, .len = d->len};
