@@ -20,6 +20,7 @@
 
 #define ERRORS_TOLD 10u
 #define PEEK_MISSES 8u /* then one read of 256 is tried */
+#define TURNS 4u       /* of completions, before others of the loop have theirs */
 
 /* The image takes the device's buffers as they are. */
 _Static_assert(sizeof(struct bp_iovec) == sizeof(struct iovec) &&
@@ -85,22 +86,29 @@ static int goes_on(struct backend *b, struct op *op, int result)
     return !op->status;
 }
 
-static void reap(struct backend *b)
+/* Completes what is done. What that brings, new requests and the rest of short transfers, goes to
+ * the kernel in one call at the end. The number of requests. */
+static uint32_t reap(struct backend *b)
 {
     struct op_queue done = pool_take(&b->pool);
+    uint32_t count = 0;
     struct op *op;
     int result;
 
     while (b->uring && (op = uring_reap(b->uring, &result))) {
         if (goes_on(b, op, result))
             continue;
+        b->ring_writes -= op->request->type == BP_BLOCK_WRITE;
         b->image->ops->unmap(b->image, &op->range);
         op_push(&done, op);
     }
+    b->reaping++;
+    for (; (op = op_pop(&done)); count++)
+        finish(b, op);
+    b->reaping--;
     if (b->uring)
         uring_submit(b->uring);
-    while ((op = op_pop(&done)))
-        finish(b, op);
+    return count;
 }
 
 static void take_event(struct backend *b)
@@ -117,7 +125,9 @@ static void ready(void *self, int fd, uint32_t events)
 
     (void)fd, (void)events;
     take_event(b);
-    reap(b);
+    /* What is in the page cache is done when submit() returns: no need to sleep for it. */
+    for (uint32_t turn = 0; turn < TURNS && reap(b); turn++)
+        ;
 }
 
 /* ---- requests ---- */
@@ -195,14 +205,18 @@ static int peek(struct backend *b, struct op *op)
 }
 
 /* Straight to the file, if it can. What has to be durable can in a raw image, where the transfer is
- * all that there is. */
+ * all that there is.
+ *
+ * Of writes there is one at a time: where a file system cannot write to its cache without the
+ * chance of waiting (ext4), the kernel hands them to threads of its own, one after the other for a
+ * file, and our own threads are the faster. */
 static int submit_direct(struct backend *b, struct op *op)
 {
     const struct bp_block_request *r = op->request;
     int is_write = r->type == BP_BLOCK_WRITE, may = may_peek(b, op);
 
     if ((!b->uring && !may) || (r->type != BP_BLOCK_READ && !is_write) ||
-        (op->durable && !b->image->is_plain))
+        (op->durable && !b->image->is_plain) || (is_write && b->ring_writes))
         return -EAGAIN;
     if (b->image->ops->map(b->image, &op->range, r->offset, r->length, is_write, &op->at))
         return -EAGAIN;
@@ -211,8 +225,10 @@ static int submit_direct(struct backend *b, struct op *op)
         op_push(&b->ended, op);
         return 0;
     }
-    if (b->uring && !uring_queue(b->uring, op, b->image->fd))
+    if (b->uring && !uring_queue(b->uring, op, b->image->fd)) {
+        b->ring_writes += (uint32_t)is_write;
         return 0;
+    }
     b->image->ops->unmap(b->image, &op->range);
     return -EAGAIN;
 }
@@ -243,7 +259,7 @@ static void block_submit(void *self, struct bp_block_request *const *requests, u
 
     for (uint32_t i = 0; i < count; i++)
         submit_one(b, requests[i]);
-    if (b->uring && !b->bracket)
+    if (b->uring && !b->bracket && !b->reaping)
         uring_submit(b->uring);
 }
 
@@ -260,7 +276,7 @@ static void block_end(void *self)
     struct op *op;
 
     b->bracket = 0;
-    if (b->uring)
+    if (b->uring && !b->reaping)
         uring_submit(b->uring);
     while ((op = op_pop(&b->ended)))
         finish(b, op);

@@ -84,11 +84,11 @@ struct backend {
     uint32_t cold;         /* reads that need not try the page cache, after one that missed it */
     uint32_t misses;       /* of the page cache, in a row */
     uint32_t no_peeking;   /* the kernel cannot do that with this file */
-    uint32_t in_flight, ring_in_flight;
-    int event; /* eventfd: something is done */
+    uint32_t in_flight, ring_writes; /* requests; writes of them that the ring has */
+    int event;                       /* eventfd: something is done */
     uint32_t watched;
     uint32_t errors_told; /* atomic */
-    uint32_t reserved;
+    uint32_t reaping;     /* completions are being told: what they bring is submitted afterwards */
 };
 
 /* ---- pool.c ---- */
