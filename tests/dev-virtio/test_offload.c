@@ -140,6 +140,90 @@ static void a_udp_datagram_is_fragmented(void **state)
     assert_int_equal(bp_sum(whole, total, bp_sum(frame + ip + 12, 8, 17 + total)), 0xffff);
 }
 
+/* The same over IPv6, behind extension headers (`headers`, ended by UDP's number): those for
+ * routers are in each fragment, the rest is part of what is cut. */
+static void fragment_ipv6(const uint8_t *headers, uint32_t count, uint32_t per_fragment)
+{
+    uint32_t ip = ethernet(1, 0x86dd), at = ip + 40, udp = at + 8 * count, len, total = 0, id = 0;
+    uint32_t cut = at + 8 * per_fragment, next_at = per_fragment ? cut - 8 : ip + 6;
+    struct bp_segments s;
+
+    frame[ip] = 0x60;
+    frame[ip + 6] = headers[0];
+    for (uint32_t i = 8; i < 40; i++)
+        frame[ip + i] = (uint8_t)(i * 11);
+    for (uint32_t i = 0; i < count; i++)
+        frame[at + 8 * i] = headers[i + 1];
+    len = udp + 8 + PAYLOAD;
+    bp_put_be16(frame + ip + 4, len - ip - 40);
+    fill(udp);
+    bp_put_be16(frame + udp + 4, 8 + PAYLOAD);
+    bp_put_be16(frame + udp + 6, bp_sum(frame + ip + 8, 32, 17 + 8 + PAYLOAD));
+    assert_int_equal(bp_checksum_fill(frame, len, udp, 6), 0);
+    assert_int_equal(bp_segment_begin(&s, frame, len, BP_GSO_UDP, udp, 1447), 0);
+    assert_int_equal(s.count, (len - cut + 1439) / 1440);
+    for (uint32_t i = 0; i < s.count; i++) {
+        uint32_t n = bp_segment(&s, i, out), word = bp_be16(out + cut + 2);
+
+        assert_true(n <= cut + 1440 + BP_SEGMENT_EXTRA);
+        assert_int_equal(bp_be16(out + ip + 4), n - ip - 40);
+        assert_int_equal(out[next_at], 44);
+        assert_int_equal(out[cut], headers[per_fragment]);
+        assert_int_equal(out[cut + 1], 0);
+        assert_int_equal(word & 7, i + 1 < s.count);
+        if (i == 0)
+            id = bp_be32(out + cut + 4);
+        assert_int_equal(bp_be32(out + cut + 4), id);
+        out[next_at] = headers[per_fragment]; /* as a receiver does it (4.5) */
+        bp_put_be16(out + ip + 4, len - ip - 40);
+        assert_memory_equal(out, frame, cut);
+        memcpy(whole + (word & ~7u), out + cut + 8, n - cut - 8);
+        total += n - cut - 8;
+    }
+    assert_int_equal(total, len - cut);
+    assert_memory_equal(whole, frame + cut, total);
+    assert_int_equal(bp_sum(frame + udp, len - udp, bp_sum(frame + ip + 8, 32, 17 + len - udp)),
+                     0xffff);
+    frame[len - 1] ^= 1; /* another datagram has another number */
+    assert_int_equal(bp_segment_begin(&s, frame, len, BP_GSO_UDP, udp, 1447), 0);
+    assert_int_not_equal(s.identification, id);
+}
+
+static void a_udp_datagram_over_ipv6_is_fragmented(void **state)
+{
+    static const uint8_t plain[] = {17}, options[] = {0, 60, 43, 60, 17}, late[] = {60, 17};
+
+    (void)state;
+    fragment_ipv6(plain, 0, 0);
+    fragment_ipv6(options, 4, 3);
+    fragment_ipv6(late, 1, 0);
+}
+
+static void bad_ipv6_headers_are_refused(void **state)
+{
+    uint32_t ip = ethernet(0, 0x86dd), udp = ip + 56, len = udp + 1000;
+    struct bp_segments s;
+
+    (void)state;
+    frame[ip] = 0x60;
+    frame[ip + 40] = 60; /* hop-by-hop, destination options, UDP */
+    frame[ip + 48] = 17;
+    assert_int_equal(bp_segment_begin(&s, frame, len, BP_GSO_UDP, udp, 500), 0);
+    assert_int_equal(bp_segment_begin(&s, frame, len, BP_GSO_UDP, udp - 8, 500), -1);
+    assert_int_equal(bp_segment_begin(&s, frame, len, BP_GSO_UDP, udp + 8, 500), -1);
+    assert_int_equal(bp_segment_begin(&s, frame, len, BP_GSO_UDP, udp - 3, 500), -1);
+    frame[ip + 48] = 6;
+    assert_int_equal(bp_segment_begin(&s, frame, len, BP_GSO_UDP, udp, 500), -1);
+    frame[ip + 48] = 0; /* goes on where UDP should be */
+    assert_int_equal(bp_segment_begin(&s, frame, len, BP_GSO_UDP, udp, 500), -1);
+    frame[ip + 48] = 17;
+    frame[ip + 41] = 255; /* beyond it */
+    assert_int_equal(bp_segment_begin(&s, frame, len, BP_GSO_UDP, udp, 500), -1);
+    frame[ip + 41] = 0;
+    frame[ip + 6] = 44; /* a fragment already */
+    assert_int_equal(bp_segment_begin(&s, frame, len, BP_GSO_UDP, udp, 500), -1);
+}
+
 static void bad_packets_are_refused(void **state)
 {
     uint32_t ip = ethernet(0, 0x0800), tcp = ipv4(ip, 6, 1000);
@@ -175,6 +259,8 @@ int main(void)
         cmocka_unit_test(tcp_over_ipv4_with_tags_is_cut),
         cmocka_unit_test(tcp_over_ipv6_is_cut),
         cmocka_unit_test(a_udp_datagram_is_fragmented),
+        cmocka_unit_test(a_udp_datagram_over_ipv6_is_fragmented),
+        cmocka_unit_test(bad_ipv6_headers_are_refused),
         cmocka_unit_test(bad_packets_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

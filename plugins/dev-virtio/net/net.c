@@ -10,6 +10,7 @@
 
 #include <backplane/util/le.h>
 #include <backplane/util/log.h>
+#include <backplane/util/offload.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -306,7 +307,7 @@ static int create(const struct bp_host *host, struct bp_node *node, const void *
         return -ENOMEM;
     net->config = c;
     net->frame = malloc(NET_FRAME_MAX);
-    net->out = malloc(NET_FRAME_MAX);
+    net->out = malloc(NET_FRAME_MAX + BP_SEGMENT_EXTRA);
     if (!net->frame || !net->out)
         err = bp_failf(host, node, -ENOMEM, "no memory for a network device");
     else

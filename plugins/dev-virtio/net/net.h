@@ -98,7 +98,7 @@ struct net {
     uint32_t unicast_count, multicast_count;
     uint8_t unicast[NET_MACS_MAX * 6], multicast[NET_MACS_MAX * 6];
     uint64_t vlans[4096 / 64];
-    uint8_t *frame, *out; /* scratch, NET_FRAME_MAX each: a frame; one of its segments */
+    uint8_t *frame, *out; /* scratch, NET_FRAME_MAX each and some: a frame; one of its segments */
 };
 
 /* Queues of a pair, and the control queue, which follows the last pair, or the first one for a

@@ -73,7 +73,13 @@ struct bp_segments {
     uint32_t count;              /* frames in all */
     uint8_t type, ipv6;
     uint8_t reserved[6];
+    /* Fragments of IPv6: the number that they share, and where the byte stands that says which
+     * header follows; `header` ends where the fragment header is put in. */
+    uint32_t identification, next_at;
 };
+
+/* A frame may have so many bytes more than the packet that it is cut from: a fragment header. */
+#define BP_SEGMENT_EXTRA 8u
 
 /* Finds the network header: behind up to two VLAN tags. -1 if it is no IPv4 or IPv6. */
 static inline int bp_find_network(const uint8_t *frame, uint32_t len, uint32_t *at, uint8_t *ipv6)
@@ -96,9 +102,46 @@ static inline int bp_find_network(const uint8_t *frame, uint32_t len, uint32_t *
     return -1;
 }
 
+/* Which headers of an IPv6 packet go into each fragment: up to the last one that routers look at
+ * (RFC 8200, 4.5). All must be extension headers, and lead to UDP at `start`: -1 otherwise. */
+static inline int bp_find_fragmentable(struct bp_segments *s, uint32_t start)
+{
+    const uint8_t *frame = s->frame;
+    uint32_t at = s->network + 40, next = frame[s->network + 6], next_at = s->network + 6;
+
+    s->header = at;
+    s->next_at = next_at;
+    while (next != 17) {
+        if ((next != 0 && next != 43 && next != 60) || at >= start || start - at < 8)
+            return -1; /* hop-by-hop, routing, destination options */
+        next_at = at;
+        at += (frame[at + 1] + 1u) * 8u;
+        if (at > start)
+            return -1;
+        if (next != 60) {
+            s->header = at;
+            s->next_at = next_at;
+        }
+        next = frame[next_at];
+    }
+    return at == start ? 0 : -1;
+}
+
+/* A number for the fragments of one datagram, made of all that is in it: the same if a datagram is
+ * cut again, which happens when the backend is full, and other than that of another one as a rule.
+ */
+static inline uint32_t bp_identification(const uint8_t *data, uint32_t len)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (uint32_t i = 0; i < len; i++)
+        hash = (hash ^ data[i]) * 16777619u;
+    return hash;
+}
+
 /* Prepares to cut `frame` into frames with `mss` bytes of TCP or UDP payload. `start` is where the
  * transport header begins (csum_start). -1 if the headers do not say what `type` does, or mss is 0.
- * UDP over IPv4 only: fragments of IPv6 need a header that would have to be inserted. */
+ */
 static inline int bp_segment_begin(struct bp_segments *s, const uint8_t *frame, uint32_t len,
                                    uint32_t type, uint32_t start, uint32_t mss)
 {
@@ -118,10 +161,16 @@ static inline int bp_segment_begin(struct bp_segments *s, const uint8_t *frame, 
                      s->network + (frame[s->network] & 0xfu) * 4u != start))
         return -1;
     if (kind == BP_GSO_UDP) {
-        if (s->ipv6 || start + 8 > len)
+        if (start + 8 > len)
             return -1;
         s->header = start; /* the UDP header is part of the datagram that is cut */
         s->payload = mss & ~7u;
+        if (s->ipv6 && bp_find_fragmentable(s, start))
+            return -1;
+        if (len - s->header > 65535) /* an offset has 16 bits */
+            return -1;
+        if (s->ipv6)
+            s->identification = bp_identification(frame + s->network, len - s->network);
     } else if ((kind == BP_GSO_TCPV4 && !s->ipv6) || (kind == BP_GSO_TCPV6 && s->ipv6)) {
         if (start + 20 > len)
             return -1;
@@ -146,9 +195,28 @@ static inline uint32_t bp_pseudo_sum(const struct bp_segments *s, uint32_t bytes
     return s->ipv6 ? bp_sum(ip + 8, 32, bytes + 6u) : bp_sum(ip + 12, 8, bytes + 6u);
 }
 
-/* Writes frame `index`, below count, to `out`, which has room for header + payload bytes; returns
- * its length. Checksums of TCP are complete; a UDP datagram's, over all fragments, must have been
- * filled in before. */
+/* A fragment of IPv6 (RFC 8200, 4.5); bp_segment() for it. */
+static inline uint32_t bp_fragment_ipv6(const struct bp_segments *s, uint32_t index, uint8_t *out)
+{
+    uint32_t at = s->header + index * s->payload, last = index + 1 == s->count;
+    uint32_t n = last ? s->len - at : s->payload, bytes = s->header + 8 + n;
+    uint8_t *fragment = out + s->header;
+
+    memcpy(out, s->frame, s->header);
+    memcpy(fragment + 8, s->frame + at, n);
+    fragment[0] = s->frame[s->next_at];
+    fragment[1] = 0;
+    bp_put_be16(fragment + 2, index * s->payload | (last ? 0u : 1u)); /* in units of 8 bytes << 3 */
+    bp_put_be16(fragment + 4, s->identification >> 16);
+    bp_put_be16(fragment + 6, s->identification);
+    out[s->next_at] = 44;
+    bp_put_be16(out + s->network + 4, bytes - s->network - 40);
+    return bytes;
+}
+
+/* Writes frame `index`, below count, to `out`, which has room for header + payload +
+ * BP_SEGMENT_EXTRA bytes; returns its length. Checksums of TCP are complete; a UDP datagram's, over
+ * all fragments, must have been filled in before. */
 static inline uint32_t bp_segment(const struct bp_segments *s, uint32_t index, uint8_t *out)
 {
     uint32_t at = s->header + index * s->payload, last = index + 1 == s->count;
@@ -156,6 +224,8 @@ static inline uint32_t bp_segment(const struct bp_segments *s, uint32_t index, u
     uint8_t *ip = out + s->network, *tcp = out + s->transport;
     uint32_t ip_len = bytes - s->network;
 
+    if (s->ipv6 && (s->type & ~BP_GSO_ECN) == BP_GSO_UDP)
+        return bp_fragment_ipv6(s, index, out);
     memcpy(out, s->frame, s->header);
     memcpy(out + s->header, s->frame + at, n);
     if (s->ipv6) {
