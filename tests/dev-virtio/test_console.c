@@ -256,6 +256,21 @@ static void ports_are_introduced(void **state)
     assert_int_equal(bp_le16(rig_ram(r, CONTROL_BUFFER(7) + 10)), 80);
 }
 
+/* The message has rows first, as Linux reads it; the configuration columns first (5.3.4). */
+static void a_size_is_told_as_drivers_read_it(void **state)
+{
+    struct rig *r = *state;
+    uint32_t len = 0;
+
+    rig_start(r, MULTI, 6);
+    give_control_buffers(r, 0, 2);
+    chr[0]->port->event(chr[0]->port_self, BP_CHAR_RESIZED, 132, 43);
+    assert_true(rig_used(r, CONSOLE_CONTROL_RX, NULL, &len));
+    assert_int_equal(len, 12);
+    assert_memory_equal(rig_ram(r, CONTROL_BUFFER(0)), "\0\0\0\0\5\0\1\0\53\0\204\0", 12);
+    assert_int_equal(rig_config(r, 0, 4), 43 << 16 | 132);
+}
+
 static void state_moves_with_output_half_written(void **state)
 {
     struct rig *r = *state;
@@ -325,6 +340,7 @@ static const struct CMUnitTest tests[] = {
     RIG_EACH(an_emergency_write_needs_no_driver, setup, teardown),
     RIG_EACH(the_window_is_told, setup, teardown),
     RIG_EACH(ports_are_introduced, setup, teardown),
+    RIG_EACH(a_size_is_told_as_drivers_read_it, setup, teardown),
     RIG_EACH(state_moves_with_output_half_written, setup, teardown),
     RIG_EACH(bad_control_messages_are_ignored, setup, teardown),
     RIG_EACH(bad_43_buffers_outside_ram, setup, teardown),

@@ -98,7 +98,7 @@ static uint32_t message(const struct console_port *p, uint32_t id, uint8_t bit, 
         break;
     default:
         bp_put_le16(out + 4, RESIZE);
-        /* Rows first, as Linux (6.1) reads it; 5.3.6.2 has columns first. */
+        /* Rows first, as Linux reads it; 5.3.6.2 has columns first. docs/virtio.md */
         bp_put_le16(out + len, p->rows);
         bp_put_le16(out + len + 2, p->columns);
         len += 4;
