@@ -61,7 +61,7 @@ struct hub {
     uint8_t reserved[3];
     uint64_t refused;            /* frames that go nowhere: malformed, or reserved for switches */
     uint8_t frame[BP_FRAME_MAX]; /* one that is being finished, in one piece; and a part of it */
-    uint8_t part[BP_FRAME_MAX];
+    uint8_t part[BP_FRAME_MAX + BP_SEGMENT_EXTRA];
 };
 
 static uint64_t bit(uint32_t port)

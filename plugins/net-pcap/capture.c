@@ -29,8 +29,9 @@ struct capture {
     void *port_self;
     struct filter filter;
     struct writer writer;
-    int finishes; /* `segment` or `checksums` asks for changed records */
-    uint8_t frame[BP_FRAME_MAX], part[BP_FRAME_MAX]; /* a frame that is changed; a piece of it */
+    int finishes;                /* `segment` or `checksums` asks for changed records */
+    uint8_t frame[BP_FRAME_MAX]; /* one that is changed */
+    uint8_t part[BP_FRAME_MAX + BP_SEGMENT_EXTRA];
 };
 
 /* ---- records ---- */

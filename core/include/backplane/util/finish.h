@@ -67,8 +67,9 @@ static inline int bp_finish_begin(struct bp_finish *f, uint8_t *data, uint32_t l
     return f->count > BP_FINISH_FRAMES_MAX ? -1 : 0;
 }
 
-/* Plain frame `index`, below f->count: its bytes, at `room`, where there are `len` bytes of room as
- * given to bp_finish_begin(), or where the frame was. *len is how many. */
+/* Plain frame `index`, below f->count: its bytes, at `room`, which has room for the frame as it was
+ * given to bp_finish_begin() and BP_SEGMENT_EXTRA bytes, or where the frame was. *len is how many.
+ */
 static inline const uint8_t *bp_finish_frame(const struct bp_finish *f, uint32_t index,
                                              uint8_t *room, uint32_t *len)
 {

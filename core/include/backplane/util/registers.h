@@ -8,8 +8,9 @@
  *
  *     static const struct bp_cell registers[] = {
  *         BP_CELL_CONSTANT("ID", 0x00, 0x4b434954),
- *         BP_CELL("CONTROL", 0x04, BP_REG_RW, struct timer, control, .writable = RUN, .written =
- * arm), BP_CELL("STATUS", 0x08, BP_REG_RW, struct timer, status, .clears = EXPIRED), BP_CELLS_END,
+ *         BP_CELL("CONTROL", 0x04, BP_REG_RW, struct timer, control, .written = arm),
+ *         BP_CELL("STATUS", 0x08, BP_REG_RW, struct timer, status, .clears = EXPIRED),
+ *         BP_CELLS_END,
  *     };
  *     BP_CELL_REGION(region_ops, "registers", registers, 4)
  *
