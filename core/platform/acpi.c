@@ -330,13 +330,13 @@ static int check_machine(const struct acpi_machine *m, struct error *e)
 static int lay_out(const struct acpi_description *d, const struct acpi_machine *machine,
                    uint64_t gpa, struct acpi_area *area, struct error *e)
 {
+    memset(area, 0, sizeof(*area));
     if (d->err != 0)
         return error_set(e, d->err, "%s", d->error.text);
     int err = check_machine(machine, e);
     if (err != 0)
         return err;
 
-    memset(area, 0, sizeof(*area));
     area->gpa = gpa;
     aml_init(&area->out, ACPI_BYTES);
     aml_le(&area->out, 0, 8); /* the RSDP, filled in by acpi_write_roots() */
@@ -422,6 +422,7 @@ int acpi_build(const struct acpi_description *d, const struct acpi_machine *mach
 
     if (err != 0)
         return err;
+    assert(area.out.bytes != NULL);
     memset(out, 0, sizeof(*out));
     out->tables_length = area.out.length - ACPI_AREA_TABLES;
     out->tables = malloc(out->tables_length);

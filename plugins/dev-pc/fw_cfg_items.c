@@ -184,7 +184,7 @@ static const char rsdp_name[] = "etc/acpi/rsdp", tables_name[] = "etc/acpi/table
  *     ADD_CHECKSUM  0 command | 4 file | 60 offset | 64 start | 68 length */
 static void put_name(uint8_t *at, const char *name)
 {
-    memcpy(at, name, strlen(name));
+    snprintf((char *)at, FW_CFG_NAME_BYTES, "%s", name);
 }
 
 static void put_allocate(uint8_t *entry, const char *name, uint32_t alignment, uint8_t zone)

@@ -197,9 +197,10 @@ static void the_memory_map_is_the_hosts(void **state)
 
     assert_int_equal(file(h, "etc/e820", bytes, sizeof(bytes)), 60);
     for (unsigned i = 0; i < 3; i++) {
-        assert_int_equal(bp_le64(bytes + 20 * i), map[i].base);
-        assert_int_equal(bp_le64(bytes + 20 * i + 8), map[i].length);
-        assert_int_equal(bp_le32(bytes + 20 * i + 16), map[i].type);
+        const uint8_t *entry = bytes + (size_t)20 * i;
+        assert_int_equal(bp_le64(entry), map[i].base);
+        assert_int_equal(bp_le64(entry + 8), map[i].length);
+        assert_int_equal(bp_le32(entry + 16), map[i].type);
     }
     fake_host_free(h);
 }
