@@ -66,7 +66,7 @@ enum word {
 
 static uint64_t make_word(struct tape *t, uint64_t kind)
 {
-    uint64_t bytes = tape_below(t, 2 * BLOCK);
+    uint64_t bytes = tape_below(t, UINT64_C(2) * BLOCK);
 
     switch (kind) {
     case ADDRESS:
@@ -102,14 +102,14 @@ static void make_structure(struct bp_node *n, struct tape *t, uint64_t gpa)
 {
     uint32_t words = 1u << tape_below(t, 4);
     uint32_t made = 1 + (uint32_t)tape_below(t, 16); /* so many differ, and come again */
-    uint64_t kinds[8], element[16][8];
+    uint64_t kinds[8], element[16][8], bytes = 8 * (uint64_t)words;
 
     choose_words(t, kinds, words);
     for (uint32_t k = 0; k < made; k++)
         for (uint32_t i = 0; i < words; i++)
             element[k][i] = make_word(t, kinds[i]);
-    for (uint32_t at = 0; at < BLOCK; at += 8 * words)
-        memcpy(n->world->ram + gpa + at, element[at / (8 * words) % made], 8 * (size_t)words);
+    for (uint64_t at = 0, k = 0; at + bytes <= BLOCK; at += bytes, k = k + 1 < made ? k + 1 : 0)
+        memcpy(n->world->ram + gpa + at, element[k], bytes);
 }
 
 /* All of a register, in the accesses that the bus would make of it. */
