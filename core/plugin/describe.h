@@ -16,13 +16,13 @@ char *plugins_describe(struct plugins *plugins, bool json);
 
 /* One plugin with everything that its models declare. With `json`:
  *     {"name", "version", "file", "abi": "0.0", "models": [{"id", "kind", "summary", "default",
- * "shared", "once", "shares-ram", "properties": [{"key", "type", "list", "required", "default",
- * "min", "max", "choices", "needs", "creates", "claim": {"what", "length", "shared", "reserves"},
- * "help"}], "regions": [{"name", "min-access", "max-access", "registers": [{"name", "offset",
- * "width", "access": "RW" or "RO", "WO", "RC", "dma": "address" or "address-high", "length",
- * "doorbell"}]}], "state": {"version", "fields": [...]}}]} Absent are: "default", "min", "max",
- * "choices", "needs", "claim", "dma" where there is none, "regions" and "state" where the model
- * tells of none. Freed and failing as above. [any] */
+ * "shared", "once", "shares-ram", "irqchip", "thread", "joins", "properties": [{"key", "type",
+ * "list", "required", "default", "min", "max", "choices", "needs", "creates", "claim": {"what",
+ * "length", "shared", "reserves"}, "help"}], "regions": [{"name", "min-access", "max-access",
+ * "registers": [{"name", "offset", "width", "access": "RW" or "RO", "WO", "RC", "dma": "address" or
+ * "address-high", "length", "doorbell"}]}], "state": {"version", "fields": [...]}}]} Absent are:
+ * "default", "min", "max", "choices", "needs", "claim", "dma" where there is none, "regions" and
+ * "state" where the model tells of none. Freed and failing as above. [any] */
 char *plugins_describe_one(const struct plugin *plugin, bool json);
 
 #endif

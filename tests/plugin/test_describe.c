@@ -219,7 +219,8 @@ static void has_shape_of_plugin(struct json_object *o)
     for (size_t i = 0; i < json_object_array_length(models); i++) {
         struct json_object *m = json_object_array_get_idx(models, i), *props, *fields;
 
-        only(m, " id kind summary default shared once shares-ram irqchip thread properties regions "
+        only(m, " id kind summary default shared once shares-ram irqchip thread joins properties "
+                "regions "
                 "state ");
         get(m, "id", json_type_string);
         get(m, "kind", json_type_string);
@@ -229,6 +230,7 @@ static void has_shape_of_plugin(struct json_object *o)
         get(m, "shares-ram", json_type_boolean);
         get(m, "irqchip", json_type_boolean);
         get(m, "thread", json_type_boolean);
+        get(m, "joins", json_type_boolean);
         get(m, "joins", json_type_boolean);
         assert_int_equal(json_object_get_boolean(get(m, "default", json_type_boolean)), i == 0);
         props = get(m, "properties", json_type_array);

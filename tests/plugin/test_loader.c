@@ -69,7 +69,7 @@ REFUSES(bad_98_null_summary_is_refused, "summary-null", EINVAL, ": model 'model'
 REFUSES(bad_98_unknown_kind_is_refused, "kind-unknown", EINVAL, ": model 'model': its kind 7 is unknown; this host knows 1 to 6: use BP_KIND_*, or a newer Backplane")
 REFUSES(bad_98_thread_of_a_backend_is_refused, "thread-backend", EINVAL, ": model 'model': it has the flag THREAD, but is of kind char; backends have the thread of the device that names them")
 REFUSES(bad_98_key_thread_beside_the_hosts_is_refused, "thread-key", EINVAL, ": model 'model': it has a key `thread`, which the host gives to models with BP_MODEL_THREAD; remove one of the two")
-REFUSES(bad_98_unknown_model_flags_are_refused, "model-flags", EINVAL, ": model 'model': its flags 0x20 are unknown; this host knows 0x1f: use BP_MODEL_*")
+REFUSES(bad_98_unknown_model_flags_are_refused, "model-flags", EINVAL, ": model 'model': its flags 0x40 are unknown; this host knows 0x3f: use BP_MODEL_*")
 REFUSES(bad_98_absurd_config_size_is_refused, "config-huge", EINVAL, ": model 'model': its config_size is 2147483647 bytes; at most 1048576 are given: set it to sizeof the config struct")
 REFUSES(bad_98_null_property_table_is_refused, "props-null", EINVAL, ": model 'model': its property table is NULL; a model without keys has one with only the end, {0}")
 REFUSES(bad_98_property_stride_below_minor_0_is_refused, "prop-stride", EINVAL, ": model 'model': the stride of its property table is 80 bytes; expected a multiple of 8 from 88 to 4096: set it to sizeof an entry")

@@ -166,7 +166,7 @@ static void bad_98_absurd_interface_size_is_refused(void **state)
     refuses(&n,
             "table bp_net has an absurd size of 2147483648 bytes; set size to sizeof its struct");
     n.size = sizeof(n) + 1;
-    refuses(&n, "table bp_net has an absurd size of 57 bytes; set size to sizeof its struct");
+    refuses(&n, "table bp_net has an absurd size of 65 bytes; set size to sizeof its struct");
 }
 
 static void bad_98_null_required_function_is_refused(void **state)
