@@ -98,6 +98,41 @@ static void what_is_pending_after_an_acknowledgement_is_a_new_edge(void **state)
     assert_int_equal(fake_irq_level(r->host, RIG_IRQ), 0);
 }
 
+/* The parameter that docs/virtio.md gives, read as Linux reads it (kernel-parameters.txt:
+ * <size>@<baseaddr>:<irq>), leads to a device whose section has those keys. */
+static void the_parameter_of_the_documentation_finds_it(void **state)
+{
+    static const char name[] = "virtio_mmio.device=";
+    struct rig *r = *state;
+    unsigned long long size = 0, base = 0;
+    unsigned irq = 0;
+    char line[512];
+    FILE *page = fopen(VIRTIO_PAGE, "r");
+
+    assert_non_null(page);
+    while (fgets(line, sizeof(line), page)) {
+        const char *at = strstr(line, name);
+        char *end;
+
+        if (!at)
+            continue;
+        size = strtoull(at + strlen(name), &end, 0);
+        assert_int_equal(*end, '@');
+        base = strtoull(end + 1, &end, 0);
+        assert_int_equal(*end, ':');
+        irq = (unsigned)strtoul(end + 1, &end, 10);
+        assert_int_equal(*end, '`');
+    }
+    fclose(page);
+    assert_int_equal(size, MMIO_BYTES);
+    assert_int_equal(fake_read(r->host, BP_SPACE_MMIO, base + MagicValue, 4), MMIO_MAGIC);
+    assert_int_equal(fake_read(r->host, BP_SPACE_MMIO, base + size, 4), 0xffffffff);
+    rig_start(r, 0, 1);
+    rig_add(r, 0, &one, 1);
+    rig_notify(r, 0);
+    assert_int_equal(fake_irq_level(r->host, irq), 1);
+}
+
 static uint8_t told[128];
 static uint64_t told_bytes;
 
@@ -436,6 +471,7 @@ static const struct CMUnitTest tests[] = {
     MMIO(bad_56_mmio_accesses),
     MMIO(what_is_pending_after_an_acknowledgement_is_a_new_edge),
     MMIO(acpi_tells_where_it_is),
+    MMIO(the_parameter_of_the_documentation_finds_it),
     cmocka_unit_test(mmio_needs_a_place),
     PCI(capabilities_say_where_what_is),
     PCI(registers_are_reached_by_configuration_space),

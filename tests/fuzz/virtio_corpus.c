@@ -9,9 +9,11 @@
 #include <string.h>
 
 #define FOLLOWS 0u /* codes of a buffer's length: the bytes follow */
-#define LEN_1 2u
-#define LEN_512 6u
-#define LEN_4096 7u
+#define LEN_1 1u
+#define LEN_512 5u
+#define LEN_4096 6u
+#define LEN_GIVEN 7u /* in four bytes */
+#define GIVEN 3u     /* the address: a byte with its length, and it */
 #define WRITES 4u
 #define RARELY_MOVE 0u
 #define RARELY_RESET 1u
@@ -121,6 +123,21 @@ static void disk(struct seed *s, uint32_t variant)
     disk_header(s, 0, 0);
     room(s, LEN_4096);
     room(s, LEN_1);
+    chain(s, 0, 3, 0); /* data that are not in RAM, too long a segment, a status in registers */
+    disk_header(s, 0, 0);
+    step(s, LEN_GIVEN << 3 | WRITES | GIVEN, 0, 16, 0, 0, 4, 0, 0, 0, 0xd0, -1);
+    room(s, LEN_1);
+    chain(s, 0, 3, 0);
+    disk_header(s, 0, 0);
+    step(s, LEN_GIVEN << 3 | WRITES, 0, 0, 0x50, 0, -1);
+    room(s, LEN_1);
+    chain(s, 0, 3, 0);
+    disk_header(s, 1, 0);
+    put(s, LEN_512 << 3);
+    step(s, LEN_1 << 3 | WRITES | GIVEN, 4, 0, 0, 0, 0xd0, -1);
+    step(s, 5, 0, -1);
+    disk_range(s, 11, 0, 0, 0);
+    disk_range(s, 13, 0, 8, 0x80);
     step(s, 14, 4, -1); /* the queue is reset while that is under way */
     step(s, 5, 3, -1);  /* and mappings end */
     step(s, 14, 5, -1);
@@ -216,6 +233,12 @@ static void network(struct seed *s, uint32_t variant)
     command(s, control, table, sizeof(table) - 1);
     command(s, control, "\1\1\x52\x54\0\7\7\7", 8);
     command(s, control, "\2\0\5\0", 4);
+    for (uint32_t vid = 5; vid < 7; vid++) /* a frame of that network, and one of another */
+        step(s, 5, 0, 0, 80, 0, 18, 0x52, 0x54, 0, 7, 7, 7, 2, 2, 2, 2, 2, 2, 0x81, 0, 0, (int)vid,
+             8, 0, -1);
+    command(s, control, "\2\1\5\0", 4);
+    command(s, control, "\0\5\1", 3);
+    step(s, 5, 0, 0, 100, 0, 6, 255, 255, 255, 255, 255, 255, -1);
     command(s, control, "\3\0", 2);
     command(s, control, "\4\0\2\0", 4);
     command(s, control, "\5\0\2\0\0\0\0\0\0\0", 10);
