@@ -27,7 +27,8 @@ static void event(struct rig *r, struct fuzz_input *in, uint32_t set)
     fake_advance_ns(r->host, fuzz_take(in, 1) * 1000000);
 }
 
-/* Once a period, some bytes are due: that all are zeroes happens once in 2^512 times. */
+/* In a new period 64 bytes are due, of 100 at the least: that all are zeroes happens once in 2^512
+ * times. */
 static void probe(struct rig *r, uint32_t set)
 {
     static const uint8_t zeroes[64];
@@ -36,10 +37,10 @@ static void probe(struct rig *r, uint32_t set)
 
     (void)set;
     memset(rig_ram(r, RIG_DATA), 0, 64);
+    fake_advance_ns(r->host, UINT64_C(3600000) * 1000000);
     rig_add(r, 0, &b, 1);
     rig_notify(r, 0);
     fake_poll(r->host, 0);
-    fake_advance_ns(r->host, UINT64_C(3600000) * 1000000);
     assert_true(rig_used(r, 0, NULL, &len));
     assert_int_equal(len, 64);
     assert_memory_not_equal(rig_ram(r, RIG_DATA), zeroes, 64);
