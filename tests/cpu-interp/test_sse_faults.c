@@ -98,6 +98,31 @@ static void unmasked_division_by_zero_keeps_the_destination(void **state)
     assert_int_equal(c->v[0].u64[0], 0x7ff0000000000000);
 }
 
+/* vcvtps2ph xmm1, xmm0, 4 */
+#define VCVTPS2PH 0xc4, 0xe3, 0x79, 0x1d, 0xc1, 0x04
+
+static void tiny_half_that_is_exact_underflows_where_unmasked(void **state)
+{
+    struct bench *b = *state;
+    struct cpu *c = begin(state);
+
+    c->v[0].u32[2] = 0xb8000000; /* -2^-15: half of the least normal one */
+    c->v[1].u64[0] = 1;
+    mxcsr_load(c, MXCSR_DEFAULT & ~(MXCSR_UE << 7));
+    assert_int_equal(BENCH_RUN(b, VCVTPS2PH), EXC_XM);
+    assert_int_equal(mxcsr_sync(c) & MXCSR_FLAGS, MXCSR_UE);
+    assert_int_equal(c->v[1].u64[0], 1);
+    mxcsr_load(c, MXCSR_DEFAULT);
+    assert_int_equal(BENCH_RUN(b, VCVTPS2PH), BENCH_STOPPED);
+    assert_int_equal(mxcsr_sync(c) & MXCSR_FLAGS, 0);
+    assert_int_equal(c->v[1].u64[0], 0x8200ull << 32);
+    c->v[0].u32[2] = 0xb8800000; /* -2^-14: the least normal one */
+    mxcsr_load(c, MXCSR_DEFAULT & ~(MXCSR_UE << 7));
+    assert_int_equal(BENCH_RUN(b, VCVTPS2PH), BENCH_STOPPED);
+    assert_int_equal(mxcsr_sync(c) & MXCSR_FLAGS, 0);
+    assert_int_equal(c->v[1].u64[0], 0x8400ull << 32);
+}
+
 static void gather_loads_only_what_the_mask_says(void **state)
 {
     struct bench *b = *state;
@@ -215,6 +240,7 @@ int main(void)
         cmocka_unit_test(operand_across_two_pages_is_read_whole),
         cmocka_unit_test(control_registers_forbid_sse),
         cmocka_unit_test(unmasked_division_by_zero_keeps_the_destination),
+        cmocka_unit_test(tiny_half_that_is_exact_underflows_where_unmasked),
         cmocka_unit_test(gather_loads_only_what_the_mask_says),
         cmocka_unit_test(xrstor_brings_back_what_xsave_wrote),
         cmocka_unit_test(bad_xsave_area_faults),

@@ -78,7 +78,9 @@ static uint32_t random_f32(struct random *r)
         0x7fc00000, 0xffc00000, 0x7fc12345, 0x7f800001, 0xffa00000,  /* quiet and signalling NaNs */
         0x00000001, 0x807fffff, 0x00800000, 0x7f7fffff, 0xff7fffff,  /* denormal, least, most */
         0x4f000000, 0xcf000000, 0x4effffff, 0x5f000000, 0xdf000000,  /* 2^31, 2^63 */
-        0x3f000000, 0x3fc00000, 0x40200000, 0xbf000000, 0x40490fdb}; /* halves */
+        0x3f000000, 0x3fc00000, 0x40200000, 0xbf000000, 0x40490fdb,  /* halves */
+        0x33800000, 0xb8000000, 0x387fc000, 0x33000000, 0x477ff000}; /* of 16 bits: denormal, and
+                                                                        the edges of what fits */
 
     if (random_once(r, 2))
         return special[random_below(r, sizeof(special) / sizeof(special[0]))];
