@@ -244,7 +244,7 @@ static void cpuid_beyond_the_highest_leaf_answers_as_the_highest_basic_one(void 
     }
 }
 
-static void cpuid_offers_x86_64_v3_and_no_pcid(void **state)
+static void cpuid_offers_x86_64_v3_and_pcid(void **state)
 {
     /* SSE3, SSSE3, CX16, SSE4.1, SSE4.2, POPCNT */
     const uint32_t v2 = 1u | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 23;
@@ -257,7 +257,11 @@ static void cpuid_offers_x86_64_v3_and_no_pcid(void **state)
     c->reg[RAX] = 1;
     assert_int_equal(BENCH_RUN(b, 0x0f, 0xa2), BENCH_STOPPED);
     assert_int_equal(c->reg[RCX] & (v2 | v3), v2 | v3);
-    assert_int_equal(c->reg[RCX] & 1u << 17, 0);
+    assert_int_equal(c->reg[RCX] & 1u << 17, 1u << 17);
+    c->reg[RAX] = 7;
+    c->reg[RCX] = 0;
+    assert_int_equal(BENCH_RUN(b, 0x0f, 0xa2), BENCH_STOPPED);
+    assert_int_equal(c->reg[RBX] & 1u << 10, 1u << 10); /* INVPCID */
 }
 
 /* ---- control registers ----------------------------------------------------------------------- */
@@ -548,7 +552,7 @@ int main(void)
         T(a_paravirtual_clock_outside_memory_harms_nobody),
         T(cpuid_mirrors_what_the_guest_has_enabled),
         T(cpuid_beyond_the_highest_leaf_answers_as_the_highest_basic_one),
-        T(cpuid_offers_x86_64_v3_and_no_pcid),
+        T(cpuid_offers_x86_64_v3_and_pcid),
         T(bad_values_of_control_registers_are_refused),
         T(protected_mode_turns_long_mode_on_and_jumps_to_64_bit_code),
         T(paging_with_pae_checks_its_directory_pointers),

@@ -215,6 +215,16 @@ struct tlb;
 struct block_cache;
 struct engine;
 struct uop;
+/* Address spaces whose user pages the TLB keeps apart: Linux uses as many PCIDs a processor. */
+#define SPACES 6u
+
+struct space {
+    uint16_t id;   /* of its RIPs in the jump cache; a new one whenever the space is flushed */
+    uint16_t pcid; /* that the space had when it was left; of the present one CR3 says it */
+    uint8_t used;  /* not the present one, but may be gone back to */
+    uint8_t reserved;
+};
+
 struct trace_cpu;
 
 struct cpu {
@@ -232,7 +242,8 @@ struct cpu {
     uint8_t no_sse;    /* CR0.EM, CR0.TS or CR4.OSFXSR: SSE must look, and give #UD or #NM */
     uint8_t no_avx;    /* likewise with CR4.OSXSAVE and XCR0 */
     uint64_t ip_mask;  /* of the mode: RIP is 64, 32 or 16 bits wide; set by the run loop */
-    uint64_t mode_key; /* mode, where no canonical RIP differs: for the jump cache */
+    uint64_t mode_key; /* mode and, at CPL 3, address space, where no canonical RIP differs: for the
+                          jump cache */
     struct segment seg[SEGS];
 
     union vreg v[16];
@@ -279,6 +290,11 @@ struct cpu {
     uint32_t index;
     uint32_t physical_bits; /* MAXPHYADDR */
     struct bp_vcpu *handle;
+    struct space spaces[SPACES];
+    uint16_t last_id; /* of a space */
+    uint8_t space;    /* the present one */
+    uint8_t victim;   /* the one to be given up next */
+    uint32_t reserved_spaces;
     const struct bp_bus *bus;
     const struct bp_irqchip *chip; /* NULL: none */
     void *chip_self;
@@ -310,6 +326,14 @@ void cpu_mode_changed(struct cpu *c);
  * are, and calls cpu_mode_changed() if VM, AC or TF changed, and sets PEND_CHECK if IF became 1.
  * [vcpu] */
 uint64_t cpu_rflags(const struct cpu *c);
+/* cpu.mode_key for a mode. */
+static inline uint64_t cpu_mode_key(const struct cpu *c, uint32_t mode)
+{
+    uint64_t id = mode & MODE_USER ? c->spaces[c->space].id : 0;
+
+    return (uint64_t)mode << 57 | id << 48;
+}
+
 void cpu_rflags_set(struct cpu *c, uint64_t value);
 /* Power-on (SDM 3, table 9-1) or INIT state. [vcpu] */
 void cpu_reset(struct cpu *c, bool init);

@@ -157,8 +157,11 @@ void smc_stored(struct cpu *c, uint64_t gpa, uint32_t bytes);
 void blocks_drop_all(struct cpu *c);
 /* Forgets which RIP is which block: linear addresses mean something else now. [vcpu] */
 void jumps_flush(struct cpu *c);
-/* The same, but for what is mapped globally. [vcpu] */
+/* The same, but for what is mapped globally, and for user code, which tlb.c gives another number.
+ * [vcpu] */
 void jumps_flush_local(struct cpu *c);
+/* The same for the page of `la` at least. [vcpu] */
+void jumps_flush_page(struct cpu *c, uint64_t la);
 
 /* ---- ops/interrupt.c ------------------------------------------------------------------------ */
 

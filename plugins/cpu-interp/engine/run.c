@@ -175,7 +175,7 @@ static void set_step(struct cpu *c, bool on)
     uint32_t mode = on ? c->mode | MODE_STEP : c->mode & ~MODE_STEP;
 
     c->mode = mode;
-    c->mode_key = (uint64_t)mode << 57;
+    c->mode_key = cpu_mode_key(c, mode);
 }
 
 /* Calls a handler; with tail calls it goes on for as long as they do. */

@@ -102,7 +102,7 @@ static uint32_t hit_kind(const struct cpu *c)
     if (c->slow)
         return TLB_SLOW;
     if (c->cpl == 3)
-        return TLB_USER;
+        return TLB_USER + c->space;
     return (c->cr4 & CR4_SMAP) != 0 && (c->rflags & FLAG_AC) != 0 ? TLB_SUPERVISOR_AC
                                                                   : TLB_SUPERVISOR;
 }
@@ -112,7 +112,7 @@ void cpu_mode_changed(struct cpu *c)
     bool emulated = (c->cr0 & (CR0_EM | CR0_TS)) != 0;
 
     c->mode = mode_now(c);
-    c->mode_key = (uint64_t)c->mode << 57;
+    c->mode_key = cpu_mode_key(c, c->mode);
     c->slow = ((c->cr0 & CR0_AM) != 0 && (c->rflags & FLAG_AC) != 0 && c->cpl == 3) ||
               ((c->dr7 & 0xff) != 0 && data_breakpoints(c));
     c->tlb = &c->tlbs[hit_kind(c)];

@@ -97,6 +97,13 @@ void jumps_flush(struct cpu *c)
 {
     __atomic_fetch_add(&rig_of(c)->jumps[c->index], 1, __ATOMIC_RELAXED);
 }
+
+void jumps_flush_page(struct cpu *c, uint64_t la)
+{
+    (void)la;
+    jumps_flush(c);
+}
+
 void jumps_flush_local(struct cpu *c)
 {
     __atomic_fetch_add(&rig_of(c)->jumps[c->index], 1, __ATOMIC_RELAXED);

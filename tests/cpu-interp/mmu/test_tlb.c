@@ -252,6 +252,110 @@ static void kinds_of_access_have_tags_of_their_own(void **state)
     rig_destroy(r);
 }
 
+/* Goes to a PCID as MOV to CR3 does. */
+static void go(struct cpu *c, uint32_t pcid, bool keep)
+{
+    tlb_switch(c, pcid, keep);
+    c->cr3 = (c->cr3 & ~0xfffull) | pcid;
+}
+
+static bool user_cached(const struct cpu *c, uint64_t la)
+{
+    return tlb_hit(entry(c, TLB_USER + c->space, la)->rtag, la, 1);
+}
+
+static void bad_84_user_pages_of_some_pcids_are_kept(void **state)
+{
+    struct rig *r = rig_create(1);
+    struct cpu *c = rig_paging(r, LONG);
+
+    (void)state;
+    c->cr4 |= CR4_PCIDE;
+    c->cpl = 3;
+    rig_map(r, LA, GPA, 12, P | U, NULL);
+    for (uint32_t pcid = 1; pcid <= SPACES; pcid++) {
+        go(c, pcid, true);
+        assert_false(user_cached(c, LA));
+        load(c, LA);
+        assert_true(user_cached(c, LA));
+    }
+    go(c, 1, true);
+    assert_true(user_cached(c, LA));
+    assert_ptr_equal(c->tlb, &c->tlbs[TLB_USER + c->space]);
+    /* One PCID is flushed: without bit 63, or by INVPCID. */
+    go(c, 2, false);
+    assert_false(user_cached(c, LA));
+    tlb_flush_pcid(c, 3);
+    go(c, 3, true);
+    assert_false(user_cached(c, LA));
+    go(c, 4, true);
+    assert_true(user_cached(c, LA));
+    tlb_flush_pcid(c, 4);
+    assert_false(user_cached(c, LA));
+    /* INVLPG is for all of them here, and for one address. */
+    go(c, 1, true);
+    assert_true(user_cached(c, LA));
+    tlb_flush_page(c, LA);
+    assert_false(user_cached(c, LA));
+    go(c, 5, true);
+    assert_false(user_cached(c, LA));
+    rig_destroy(r);
+}
+
+static void bad_84_a_pcid_that_was_given_up_or_flushed_begins_empty(void **state)
+{
+    struct rig *r = rig_create(1);
+    struct cpu *c = rig_paging(r, LONG);
+
+    (void)state;
+    c->cr4 |= CR4_PCIDE;
+    c->cpl = 3;
+    rig_map(r, LA, GPA, 12, P | U, NULL);
+    go(c, 1, false);
+    load(c, LA);
+    for (uint32_t pcid = 2; pcid <= SPACES + 1; pcid++)
+        go(c, pcid, true);
+    go(c, 1, true);
+    assert_false(user_cached(c, LA));
+    for (uint32_t kind = 0; kind < 2; kind++) {
+        load(c, LA);
+        go(c, 2, true);
+        (kind ? tlb_flush : tlb_flush_local)(c);
+        go(c, 1, true);
+        assert_false(user_cached(c, LA));
+    }
+    rig_destroy(r);
+}
+
+/* The jump cache's keys: no two contexts have one number, nor has one that was flushed its old one,
+ * though there are only so many; when they begin anew the jump cache is forgotten. */
+static void bad_84_a_flushed_pcid_has_another_number(void **state)
+{
+    struct rig *r = rig_create(1);
+    struct cpu *c = rig_paging(r, LONG);
+
+    (void)state;
+    c->cr4 |= CR4_PCIDE;
+    c->cpl = 3;
+    cpu_mode_changed(c);
+    for (uint32_t round = 0; round < 2000; round++) {
+        uint64_t key = c->mode_key;
+        uint32_t jumps = r->jumps[0];
+
+        if (round % 3 == 0)
+            go(c, round % 7, false);
+        else
+            tlb_flush_pcid(c, (uint32_t)c->cr3 & 0xfff);
+        assert_true(c->mode_key != key || r->jumps[0] != jumps);
+        assert_int_equal(c->mode_key, cpu_mode_key(c, c->mode));
+        for (uint32_t i = 0; i < SPACES; i++)
+            for (uint32_t k = 0; k < SPACES; k++)
+                assert_true(i == k || !c->spaces[k].used || (!c->spaces[i].used && i != c->space) ||
+                            c->spaces[i].id != c->spaces[k].id);
+    }
+    rig_destroy(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +369,9 @@ int main(void)
         cmocka_unit_test(invlpg_drops_global_pages_and_no_others),
         cmocka_unit_test(a_page_fault_drops_what_was_cached_for_the_page),
         cmocka_unit_test(kinds_of_access_have_tags_of_their_own),
+        cmocka_unit_test(bad_84_user_pages_of_some_pcids_are_kept),
+        cmocka_unit_test(bad_84_a_pcid_that_was_given_up_or_flushed_begins_empty),
+        cmocka_unit_test(bad_84_a_flushed_pcid_has_another_number),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

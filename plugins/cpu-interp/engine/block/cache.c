@@ -89,24 +89,37 @@ void blocks_safe_point(struct cpu *c)
     }
 }
 
+/* No key is all ones: it would be a RIP that is not canonical, or a mode with every bit set. */
+static void flush_half(struct cpu *c, uint32_t half)
+{
+    struct block_cache_private *p = c->blocks->p;
+
+    memset(&c->blocks->jumps[half * JUMP_CACHE], 0xff, JUMP_CACHE * sizeof(struct jump));
+    memset(p->pages[half], 0, sizeof(p->pages[half]));
+    p->local[half] = 0;
+    p->large[half] = 0;
+}
+
 void jumps_flush(struct cpu *c)
 {
-    /* No key is all ones: it would be a RIP that is not canonical, or a mode with every bit set. */
-    memset(c->blocks->jumps, 0xff, sizeof(c->blocks->jumps));
-    c->blocks->p->low_used = 0;
-    c->blocks->p->high_local = 0;
+    flush_half(c, 0);
+    flush_half(c, 1);
 }
 
 void jumps_flush_local(struct cpu *c)
 {
-    struct block_cache_private *p = c->blocks->p;
+    for (uint32_t half = 0; half < 2; half++)
+        if (c->blocks->p->local[half])
+            flush_half(c, half);
+}
 
-    if (p->high_local) {
-        jumps_flush(c);
-    } else if (p->low_used) {
-        memset(c->blocks->jumps, 0xff, JUMP_CACHE * sizeof(struct jump));
-        p->low_used = 0;
-    }
+void jumps_flush_page(struct cpu *c, uint64_t la)
+{
+    struct block_cache_private *p = c->blocks->p;
+    uint32_t half = (uint32_t)(la >> 63), page = (uint32_t)(la >> 12) & (JUMP_PAGES - 1);
+
+    if (p->large[half] || p->pages[half][page / 64] >> page % 64 & 1)
+        flush_half(c, half);
 }
 
 /* ---- lookup --------------------------------------------------------------------------------- */
@@ -291,15 +304,30 @@ static struct block *build(struct cpu *c, uint64_t gpa, uint64_t la)
     return b;
 }
 
-/* What a flush of translations that are not global has to look for in the jump cache. */
+static void note_page(struct block_cache_private *p, uint32_t half, uint64_t la)
+{
+    uint32_t page = (uint32_t)(la >> 12) & (JUMP_PAGES - 1);
+
+    p->pages[half][page / 64] |= 1ull << page % 64;
+}
+
+/* What flushes have to look for in the jump cache. */
 static void note_mapping(struct cpu *c, uint64_t la, const struct block *b)
 {
     struct block_cache_private *p = c->blocks->p;
+    uint32_t half = (uint32_t)(c->rip >> 63);
 
-    if (!(c->rip >> 63))
-        p->low_used = 1;
-    else if (b->gpa_second || !tlb_is_global(c, la))
-        p->high_local = 1;
+    note_page(p, half, la);
+    if (!tlb_is_small(c, la))
+        p->large[half] = 1;
+    if (b->gpa_second) {
+        note_page(p, half, (la | 0xfff) + 1);
+        if (!tlb_is_small(c, (la | 0xfff) + 1))
+            p->large[half] = 1;
+    }
+    /* User code has the number of its address space in its key. */
+    if (!(c->mode & MODE_USER) && (b->gpa_second || !tlb_is_global(c, la)))
+        p->local[half] = 1;
 }
 
 const struct uop *blocks_find(struct cpu *c)

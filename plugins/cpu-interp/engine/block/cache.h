@@ -18,6 +18,8 @@
 #define PAGE_BUCKETS 4096u
 #define BLOCK_BYTES (24u << 20) /* of one vCPU's blocks together; beyond that all are dropped */
 
+#define JUMP_PAGES 4096u
+
 struct code_page {
     uint64_t gpa;
     struct page_ref *first;
@@ -31,8 +33,10 @@ struct block_cache_private {
     uint64_t bytes;     /* allocated */
     uint64_t cs_base;   /* of the jump cache's entries */
     uint8_t drop_all;   /* at the next safe point */
-    uint8_t low_used;   /* the jump cache's lower half has entries */
-    uint8_t high_local; /* its upper half has some that are not mapped globally */
+    /* Of the halves of the jump cache: */
+    uint8_t local[2]; /* it has entries that go with CR3 */
+    uint8_t large[2]; /* it has entries of code in large pages, or in pages of a size unknown */
+    uint64_t pages[2][JUMP_PAGES / 64]; /* bit n: it has entries of a page n + k * JUMP_PAGES */
     struct builder builder;
     uint8_t code[2 * BLOCK_INSNS * 15 + 32];
 };

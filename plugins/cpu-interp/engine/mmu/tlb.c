@@ -2,8 +2,12 @@
  *
  * mmu/tlb.c - filling and flushing the software TLB: see tlb.h.
  *
- * What may be cached, and what each instruction must drop: SDM 3, 4.10. Process-context
- * identifiers are not kept apart: more is dropped than asked for, which is always right.
+ * What may be cached, and what each instruction must drop: SDM 3, 4.10. More is dropped than is
+ * asked for where that is simpler, which is always right.
+ *
+ * Process-context identifiers: user pages of the last few address spaces have a TLB each, and the
+ * RIPs of each have a number in the jump cache. A space that is flushed has a new number, so that
+ * the jump cache need not be searched.
  */
 #include "tlb.h"
 
@@ -12,6 +16,8 @@
 #include <string.h>
 
 #include "../engine.h"
+
+#define SPACE_IDS 512u /* bits 48 to 56 of cpu.mode_key */
 
 static void clear(struct tlb_entry *e)
 {
@@ -62,11 +68,90 @@ static void flush_local(struct tlb *t)
     t->used = 0;
 }
 
+/* The PCID of the present address space. */
+static uint32_t pcid_now(const struct cpu *c)
+{
+    return c->cr4 & CR4_PCIDE ? (uint32_t)c->cr3 & 0xfff : 0;
+}
+
+/* RIPs of the space are no longer known to the jump cache: it has a new number. */
+static void renew(struct cpu *c, uint32_t space)
+{
+    if (c->last_id < SPACE_IDS - 1) {
+        c->spaces[space].id = ++c->last_id;
+        return;
+    }
+    jumps_flush(c);
+    for (uint32_t i = 0; i < SPACES; i++)
+        c->spaces[i].id = (uint16_t)i;
+    c->last_id = SPACES - 1;
+    c->mode_key = cpu_mode_key(c, c->mode);
+}
+
+static void enter(struct cpu *c, uint32_t space)
+{
+    c->space = (uint8_t)space;
+    c->spaces[space].used = 0;
+    c->mode_key = cpu_mode_key(c, c->mode);
+    if (c->cpl == 3 && !c->slow)
+        c->tlb = &c->tlbs[TLB_USER + space];
+}
+
+static void flush_user(struct cpu *c, uint32_t space)
+{
+    flush_local(&c->tlbs[TLB_USER + space]);
+    renew(c, space);
+}
+
+static void flush_supervisor(struct cpu *c)
+{
+    flush_local(&c->tlbs[TLB_SUPERVISOR]);
+    flush_local(&c->tlbs[TLB_SUPERVISOR_AC]);
+    jumps_flush_local(c);
+}
+
+/* What supervisors have accessed for user processes is few pages, and is not kept. */
+void tlb_switch(struct cpu *c, uint32_t pcid, bool keep)
+{
+    uint32_t old = pcid_now(c), space = c->space;
+
+    flush_supervisor(c);
+    if (pcid != old) {
+        c->spaces[space].pcid = (uint16_t)old;
+        c->spaces[space].used = 1;
+        for (space = 0; space < SPACES; space++)
+            if (c->spaces[space].used && c->spaces[space].pcid == pcid)
+                break;
+        if (space == SPACES) {
+            space = c->victim != c->space ? c->victim : (c->victim + 1) % SPACES;
+            c->victim = (uint8_t)((space + 1) % SPACES);
+            keep = false;
+        }
+    }
+    if (!keep)
+        flush_user(c, space);
+    enter(c, space);
+}
+
+void tlb_flush_pcid(struct cpu *c, uint32_t pcid)
+{
+    if (pcid == pcid_now(c)) {
+        tlb_switch(c, pcid, false);
+        return;
+    }
+    for (uint32_t i = 0; i < SPACES; i++)
+        if (c->spaces[i].used && c->spaces[i].pcid == pcid)
+            flush_user(c, i);
+}
+
 void tlb_flush_local(struct cpu *c)
 {
-    for (uint32_t kind = 0; kind < TLB_SLOW; kind++)
-        flush_local(&c->tlbs[kind]);
-    jumps_flush_local(c);
+    for (uint32_t i = 0; i < SPACES; i++)
+        if (c->spaces[i].used) {
+            flush_local(&c->tlbs[TLB_USER + i]);
+            c->spaces[i].used = 0;
+        }
+    tlb_switch(c, pcid_now(c), false);
 }
 
 void tlb_flush(struct cpu *c)
@@ -80,9 +165,19 @@ void tlb_flush(struct cpu *c)
         }
         flush_local(t);
         t->has_global = 0;
-        t->has_large = 0;
+        t->has_large[0] = t->has_large[1] = 0;
     }
+    for (uint32_t i = 0; i < SPACES; i++)
+        c->spaces[i].used = 0;
     jumps_flush(c);
+}
+
+bool tlb_is_small(const struct cpu *c, uint64_t la)
+{
+    struct tlb *t = &c->tlbs[tlb_kind(c, ACCESS_FETCH)];
+    const struct tlb_entry *e = tlb_at(t, la);
+
+    return e->xtag == (la & PAGE_MASK) && t->shift[e - t->entry] == 12;
 }
 
 bool tlb_is_global(const struct cpu *c, uint64_t la)
@@ -121,14 +216,14 @@ void tlb_flush_page(struct cpu *c, uint64_t la)
     for (uint32_t kind = 0; kind < TLB_SLOW; kind++) {
         struct tlb *t = &c->tlbs[kind];
 
-        if (!t->has_large)
+        if (!t->has_large[la >> 63])
             continue;
         for (uint32_t i = 0; i < TLB_ENTRIES; i++)
             if (t->shift[i] > 12 && !is_clear(&t->entry[i]) &&
                 (entry_page(&t->entry[i]) ^ la) >> t->shift[i] == 0)
                 clear(&t->entry[i]);
     }
-    jumps_flush(c);
+    jumps_flush_page(c, la);
 }
 
 void tlb_protect_code(struct cpu *c, uint64_t gpa)
@@ -148,7 +243,7 @@ uint32_t tlb_kind(const struct cpu *c, uint32_t access)
     if (access & ACCESS_SYSTEM)
         return TLB_SUPERVISOR;
     if (c->cpl == 3)
-        return TLB_USER;
+        return TLB_USER + c->space;
     return (c->cr4 & CR4_SMAP) && (c->rflags & FLAG_AC) ? TLB_SUPERVISOR_AC : TLB_SUPERVISOR;
 }
 
@@ -187,7 +282,7 @@ void tlb_fill(struct cpu *c, uint64_t la, uint32_t access, const struct translat
     tlb->global[i] = t->global;
     tlb->shift[i] = (uint8_t)__builtin_ctz(t->page_bytes);
     tlb->has_global |= t->global;
-    tlb->has_large |= t->page_bytes > PAGE_SIZE;
+    tlb->has_large[la >> 63] |= t->page_bytes > PAGE_SIZE;
     note(tlb, i, listed);
     if (writable)
         tlb_allow_writes(tlb, i, page, slot);

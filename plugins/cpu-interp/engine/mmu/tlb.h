@@ -28,10 +28,10 @@
 /* Kinds of access. */
 enum {
     TLB_SUPERVISOR,    /* CPL 0-2, and what the processor does for itself at any CPL */
-    TLB_USER,          /* CPL 3 */
     TLB_SUPERVISOR_AC, /* CPL 0-2 with EFLAGS.AC set while CR4.SMAP is: user pages may be accessed
                         */
-    TLB_SLOW,          /* always empty */
+    TLB_USER,          /* CPL 3, of the first of the address spaces: cpu.spaces */
+    TLB_SLOW = TLB_USER + SPACES, /* always empty */
     TLB_KINDS
 };
 
@@ -54,7 +54,9 @@ struct tlb {
      * little before they are left. More than TLB_LISTED: anywhere. */
     uint16_t listed[TLB_LISTED];
     uint32_t used;
-    uint8_t has_global, has_large; /* there may be such entries */
+    uint8_t has_global;   /* there may be such entries */
+    uint8_t has_large[2]; /* in the lower and the upper half of the address space */
+    uint8_t reserved;
 };
 
 static inline struct tlb_entry *tlb_at(struct tlb *t, uint64_t la)
@@ -69,11 +71,15 @@ static inline struct tlb_entry *tlb_at(struct tlb *t, uint64_t la)
 #define ACCESS_SYSTEM                                                                              \
     4u /* or'ed in: by the processor itself (descriptor tables, TSS): supervisor */
 
-/* Drops every translation, or all but global ones, or those of one page; each drops the jump cache
- * too. [vcpu] */
+/* Drops every translation, or all but global ones, or those of one page, or all but global ones of
+ * one PCID; each for all PCIDs, or for more than asked for, and in the jump cache too. [vcpu] */
 void tlb_flush(struct cpu *c);
 void tlb_flush_local(struct cpu *c);
 void tlb_flush_page(struct cpu *c, uint64_t la);
+void tlb_flush_pcid(struct cpu *c, uint32_t pcid);
+/* Before CR3 is changed: the address space will be that of `pcid`, 0 while CR4.PCIDE is 0. `keep`:
+ * what was cached for it may be used (bit 63 of what is written to CR3: SDM 3, 4.10.4.1). [vcpu] */
+void tlb_switch(struct cpu *c, uint32_t pcid, bool keep);
 /* Makes writes to the page of guest memory at `gpa` miss: it has translated code now. [vcpu] */
 void tlb_protect_code(struct cpu *c, uint64_t gpa);
 /* Allocates c->tlbs. 0 or -ENOMEM. */
@@ -83,8 +89,9 @@ struct translation;
 struct memory_slot;
 /* The kind of an access (ACCESS_*) now. [vcpu] */
 uint32_t tlb_kind(const struct cpu *c, uint32_t access);
-/* Whether the TLB knows `la`, for fetches, as mapped globally. [vcpu] */
+/* Whether the TLB knows `la`, for fetches, as mapped globally, or by a page of 4 KiB. [vcpu] */
 bool tlb_is_global(const struct cpu *c, uint64_t la);
+bool tlb_is_small(const struct cpu *c, uint64_t la);
 /* Notes what a walk for `access` found at `la`: `slot` is the RAM or ROM at t->gpa. [vcpu] */
 void tlb_fill(struct cpu *c, uint64_t la, uint32_t access, const struct translation *t,
               const struct memory_slot *slot);

@@ -78,11 +78,11 @@ int control_set_cr0(struct cpu *c, uint64_t value)
     return 0;
 }
 
-/* No entry carries a PCID, so bit 63, which would let those of the new one stay, is only accepted:
- * more is flushed than has to be. */
 int control_set_cr3(struct cpu *c, uint64_t value)
 {
-    if ((c->cr4 & CR4_PCIDE) != 0)
+    bool pcide = (c->cr4 & CR4_PCIDE) != 0, keep = pcide && (value & CR3_PCID_NOFLUSH) != 0;
+
+    if (pcide)
         value &= ~CR3_PCID_NOFLUSH;
     if (cpu_long_mode(c)) {
         if ((value & beyond_physical(c)) != 0)
@@ -93,7 +93,7 @@ int control_set_cr3(struct cpu *c, uint64_t value)
             return -EINVAL;
     }
     c->cr3 = value;
-    tlb_flush_local(c);
+    tlb_switch(c, pcide ? (uint32_t)value & 0xfff : 0, keep);
     return 0;
 }
 

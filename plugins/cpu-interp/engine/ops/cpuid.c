@@ -5,9 +5,7 @@
  *
  * Intel SDM 2A, CPUID; KVM's leaves from the Linux kernel's documentation, virt/kvm/x86/cpuid. The
  * processor says it is an Intel one of family 6, with the features that the engine has: x86-64-v3
- * and what makes kernels quick here. PCID and INVPCID the engine has and does not offer: it keeps
- * no contexts apart in its TLB, so they would save no flush, and a boot takes as long with them as
- * without.
+ * and what makes kernels quick here.
  */
 #include "privileged.h"
 
@@ -63,7 +61,7 @@ static const struct bit {
     {1, 0, ECX, 9, FEATURE_SSSE3, true},
     {1, 0, ECX, 12, FEATURE_FMA, true},
     {1, 0, ECX, 13, FEATURE_CX16, true},
-    {1, 0, ECX, 17, FEATURE_PCID, false},
+    {1, 0, ECX, 17, FEATURE_PCID, true},
     {1, 0, ECX, 19, FEATURE_SSE41, true},
     {1, 0, ECX, 20, FEATURE_SSE42, true},
     {1, 0, ECX, 21, FEATURE_X2APIC, true},
@@ -87,7 +85,7 @@ static const struct bit {
     {7, 0, EBX, 7, FEATURE_SMEP, true},
     {7, 0, EBX, 8, FEATURE_BMI2, true},
     {7, 0, EBX, 9, FEATURE_BASE, true}, /* ERMS */
-    {7, 0, EBX, 10, FEATURE_INVPCID, false},
+    {7, 0, EBX, 10, FEATURE_INVPCID, true},
     {7, 0, EBX, 13, FEATURE_BASE, true}, /* FCS and FDS are 0 */
     {7, 0, EBX, 18, FEATURE_RDSEED, true},
     {7, 0, EBX, 19, FEATURE_ADX, true},

@@ -66,7 +66,7 @@ static const struct uop *op_hlt(struct cpu *c, const struct uop *u)
     uint64_t next = uop_next_rip(c, u);
 
     need_cpl0(c, u);
-    c->halted = 1;
+    c->halted = HALTED_HLT;
     LEAVE(c, next);
 }
 
@@ -159,6 +159,8 @@ static __attribute__((noinline)) void invpcid(struct cpu *c, const struct uop *u
         raise_error(c, u, EXC_GP, 0);
     if (type == 0)
         tlb_flush_page(c, address);
+    else if (type == 1)
+        tlb_flush_pcid(c, (uint32_t)pcid);
     else if (type == 2)
         tlb_flush(c);
     else
