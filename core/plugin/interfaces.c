@@ -347,7 +347,19 @@ static const struct table table_dirty_log = {
     &dirty_log_stubs, dirty_log_members,           DIRTY_LOG_NEEDS,
 };
 
-static const struct bp_irqchip irqchip_stubs = {.size = sizeof(irqchip_stubs)};
+/* ferr_set: nothing is wired to FERR#, and IGNNE# is asserted for good. */
+static uint32_t irqchip_ferr_set(void *self, uint32_t vcpu, uint32_t level)
+{
+    (void)self;
+    (void)vcpu;
+    (void)level;
+    return 1;
+}
+
+static const struct bp_irqchip irqchip_stubs = {
+    .size = sizeof(irqchip_stubs),
+    .ferr_set = irqchip_ferr_set,
+};
 static const char *const irqchip_members[SLOTS(bp_irqchip)] = {
     NAME(bp_irqchip, attach),        NAME(bp_irqchip, detach),      NAME(bp_irqchip, reset),
     NAME(bp_irqchip, mmio_read),     NAME(bp_irqchip, mmio_write),  NAME(bp_irqchip, msr_read),
@@ -356,9 +368,9 @@ static const char *const irqchip_members[SLOTS(bp_irqchip)] = {
     NAME(bp_irqchip, expire),        NAME(bp_irqchip, tsc_changed), NAME(bp_irqchip, line_set),
     NAME(bp_irqchip, msi),           NAME(bp_irqchip, nmi_set),     NAME(bp_irqchip, eoi_listen),
     NAME(bp_irqchip, timer_connect), NAME(bp_irqchip, state_get),   NAME(bp_irqchip, state_set),
-    NAME(bp_irqchip, apic_base_set),
+    NAME(bp_irqchip, apic_base_set), NAME(bp_irqchip, ferr_set),
 };
-/* All of them: a backend without controllers can do without none. */
+/* All up to there: a backend without controllers can do without none. */
 #define IRQCHIP_NEEDS ((NEED(bp_irqchip, apic_base_set) << 1) - NEED(bp_irqchip, attach))
 static const struct table table_irqchip = {
     "bp_irqchip",   sizeof(struct bp_irqchip), MINIMUM(bp_irqchip, apic_base_set),

@@ -305,7 +305,8 @@ static int mp_get(struct vcpu *v, void *regs)
     const struct cpu *c = v->cpu;
     struct bp_x86_mp *to = regs;
 
-    to->state = c->mp_state == BP_X86_MP_RUNNABLE && c->halted ? BP_X86_MP_HALTED : c->mp_state;
+    to->state = c->mp_state == BP_X86_MP_RUNNABLE && c->halted == HALTED_HLT ? BP_X86_MP_HALTED
+                                                                             : c->mp_state;
     to->reserved = 0;
     return 0;
 }

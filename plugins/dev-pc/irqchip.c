@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * dev-pc/irqchip.c - the interrupt controllers of a PC in one instance, because they are wired to
- * each other: both 8259s, the I/O APIC, a local APIC for each vCPU, the PIT and port 0x61. Offered
+ * each other: both 8259s, the I/O APIC, a local APIC for each vCPU, the PIT and port 0x61, and what
+ * becomes of the processors' FERR#. Offered
  * as "bp.irqchip/1" to CPU backends that have none of their own.
  *
  * The 8259s and the I/O APIC have locks of their own: lines come from any thread, and vCPUs end
@@ -93,6 +94,20 @@ static void chip_eoi_listen(void *self, void (*eoi)(void *context, uint32_t line
 static void chip_timer_connect(void *self, uint32_t on)
 {
     pit_connect(&((struct irqchip *)self)->pit, on != 0);
+}
+
+void irqchip_attention(struct irqchip *chip)
+{
+    uint32_t count = irqchip_lapics(chip);
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct lapic *l = irqchip_lapic(chip, i);
+        if (!l)
+            continue;
+        pthread_mutex_lock(&l->lock);
+        l->user.attention(l->user.context);
+        pthread_mutex_unlock(&l->lock);
+    }
 }
 
 /* ---- local APICs ---------------------------------------------------------------------------- */
@@ -268,6 +283,14 @@ static void chip_post(void *self, uint32_t vcpu, uint32_t bits, uint32_t sipi_ve
     pthread_mutex_unlock(&l->lock);
 }
 
+static uint32_t chip_ferr_set(void *self, uint32_t vcpu, uint32_t level)
+{
+    struct irqchip *chip = self;
+    struct lapic *l = irqchip_lapic(chip, vcpu);
+
+    return l ? ferr_level(&chip->ferr, l, level != 0) : 1;
+}
+
 static void chip_expire(void *self, uint32_t vcpu)
 {
     struct lapic *l = irqchip_lapic(self, vcpu);
@@ -393,6 +416,7 @@ static const struct bp_irqchip irqchip_interface = {
     .state_get = chip_state_get,
     .state_set = chip_state_set,
     .apic_base_set = chip_apic_base_set,
+    .ferr_set = chip_ferr_set,
 };
 
 /* ---- regions -------------------------------------------------------------------------------- */
@@ -476,6 +500,22 @@ static void speaker_write(void *self, uint64_t offset, uint64_t value, uint32_t 
     pit_speaker_write(&((struct irqchip *)self)->pit, (uint8_t)value);
 }
 
+static uint64_t ferr_region_read(void *self, uint64_t offset, uint32_t width)
+{
+    (void)self;
+    (void)offset;
+    (void)width;
+    return 0xff; /* write-only */
+}
+
+static void ferr_region_write(void *self, uint64_t offset, uint64_t value, uint32_t width)
+{
+    (void)offset;
+    (void)value;
+    (void)width;
+    ferr_clear(&((struct irqchip *)self)->ferr);
+}
+
 static uint64_t ioapic_region_read(void *self, uint64_t offset, uint32_t width)
 {
     (void)width;
@@ -511,6 +551,10 @@ static const struct bp_register speaker_registers[] = {
     {"NMI_SC", 0, 1, BP_REG_RW},
     {NULL, 0, 0, 0},
 };
+static const struct bp_register ferr_registers[] = {
+    {"COPROC_ERR", 0, 1, BP_REG_WO},
+    {NULL, 0, 0, 0},
+};
 static const struct bp_register ioapic_registers[] = {
     {"IOREGSEL", 0x00, 4, BP_REG_RW},
     {"IOWIN", 0x10, 4, BP_REG_RW},
@@ -531,6 +575,7 @@ static const struct bp_region_ops region_ops[] = {
     REGION("elcr", 1, BP_REGION_UNLOCKED, elcr_registers, elcr_read, elcr_write),
     REGION("pit", 1, 0, pit_registers, pit_region_read, pit_region_write),
     REGION("speaker", 1, 0, speaker_registers, speaker_read, speaker_write),
+    REGION("ferr", 1, BP_REGION_UNLOCKED, ferr_registers, ferr_region_read, ferr_region_write),
     REGION("ioapic", 4, BP_REGION_UNLOCKED, ioapic_registers, ioapic_region_read,
            ioapic_region_write),
 };
@@ -543,6 +588,7 @@ static const struct bp_region_ops *const regions[] = {&region_ops[0],
                                                       &region_ops[3],
                                                       &region_ops[4],
                                                       &region_ops[5],
+                                                      &region_ops[6],
                                                       NULL};
 _Static_assert(sizeof(regions) / sizeof(regions[0]) == REGIONS + 1, "all are told of");
 
@@ -578,6 +624,7 @@ static void irqchip_destroy(void *self)
         pthread_mutex_destroy(&l->lock);
         free(l);
     }
+    ferr_exit(&chip->ferr);
     pit_exit(&chip->pit);
     ioapic_exit(&chip->ioapic);
     pic_exit(&chip->pic);
@@ -593,9 +640,13 @@ static int irqchip_create(const struct bp_host *host, struct bp_node *node, cons
         const char *key;
         uint64_t base, length;
     } places[REGIONS] = {
-        {"pic-port", c->pic_port, 2},         {"pic2-port", c->pic2_port, 2},
-        {"elcr-port", c->elcr_port, 2},       {"pit-port", c->pit_port, 4},
-        {"speaker-port", c->speaker_port, 1}, {"ioapic-base", c->ioapic_base, IOAPIC_BYTES},
+        {"pic-port", c->pic_port, 2},
+        {"pic2-port", c->pic2_port, 2},
+        {"elcr-port", c->elcr_port, 2},
+        {"pit-port", c->pit_port, 4},
+        {"speaker-port", c->speaker_port, 1},
+        {"ferr-port", c->ferr_port, 1},
+        {"ioapic-base", c->ioapic_base, IOAPIC_BYTES},
     };
     struct irqchip *chip = calloc(1, sizeof(*chip));
     int err = -ENOMEM;
@@ -613,6 +664,8 @@ static int irqchip_create(const struct bp_host *host, struct bp_node *node, cons
         goto no_ioapic;
     if (pit_init(&chip->pit, host, node))
         goto no_pit;
+    if (ferr_init(&chip->ferr, chip))
+        goto no_ferr;
     for (uint32_t i = 0; i < REGIONS; i++) {
         err = place(chip, i, places[i].base, places[i].length, places[i].key);
         if (err) {
@@ -623,6 +676,8 @@ static int irqchip_create(const struct bp_host *host, struct bp_node *node, cons
     *self = chip;
     return 0;
 
+no_ferr:
+    pit_exit(&chip->pit);
 no_pit:
     ioapic_exit(&chip->ioapic);
 no_ioapic:
@@ -641,6 +696,7 @@ static void irqchip_reset(void *self, uint32_t kind)
 
     (void)kind; /* nothing here is sticky */
     pit_reset(&chip->pit);
+    ferr_reset(&chip->ferr);
     ioapic_reset(&chip->ioapic);
     pic_reset(&chip->pic);
     for (uint32_t i = 0; i < irqchip_lapics(chip); i++)
@@ -684,6 +740,8 @@ static const struct bp_prop irqchip_props[] = {
     PORT_PROP("pit-port", pit_port, "0x40", 4, "first of 4 ports of the 8254 timer"),
     PORT_PROP("speaker-port", speaker_port, "0x61", 1,
               "port with the gate and output of counter 2"),
+    PORT_PROP("ferr-port", ferr_port, "0xf0", 1,
+              "port that ends IRQ 13, by which x87 errors are told where CR0.NE is 0"),
     {
         .name = "ioapic-base",
         .help = "address of the I/O APIC; the ACPI tables know it at 0xfec00000 only",

@@ -7,11 +7,14 @@
  *                        +-- messages --> local APICs --------------+
  *     MSI, IPI ----------------------------^          NMI --> LINT1
  *
- * Order of locks: 8259s, I/O APIC, one local APIC.
+ *     FERR# of every processor --> IRQ 13, IGNNE# (ferr.h)
+ *
+ * Order of locks: FERR#'s, 8259s, I/O APIC, one local APIC.
  */
 #ifndef DEV_PC_IRQCHIP_H
 #define DEV_PC_IRQCHIP_H
 
+#include "ferr.h"
 #include "ioapic.h"
 #include "lapic.h"
 #include "pic.h"
@@ -21,7 +24,7 @@
 
 struct irqchip_config {
     uint64_t ioapic_base;
-    uint16_t pic_port, pic2_port, elcr_port, pit_port, speaker_port;
+    uint16_t pic_port, pic2_port, elcr_port, pit_port, speaker_port, ferr_port;
     uint8_t virtual_wire, directed_eoi;
 };
 
@@ -32,6 +35,7 @@ struct irqchip {
     struct pic pic;
     struct ioapic ioapic;
     struct pit pit;
+    struct ferr ferr;
     void (*eoi)(void *context, uint32_t line); /* or NULL */
     void *eoi_context;
 
@@ -54,6 +58,8 @@ static inline uint32_t irqchip_lapics(const struct irqchip *chip)
     return __atomic_load_n(&chip->lapic_count, __ATOMIC_ACQUIRE);
 }
 
+/* Has every vCPU look whether there is something for it. Under no lock. */
+void irqchip_attention(struct irqchip *chip);
 /* INTR of the 8259s changed; under their lock. */
 void irqchip_intr(struct irqchip *chip, bool level);
 /* Tells the listener of the I/O APIC inputs in `pins` that were ended. Under no lock. */

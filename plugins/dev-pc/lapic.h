@@ -120,7 +120,8 @@ struct lapic {
     bool lint[2];          /* levels of the pins */
     bool extint;           /* a message said that the 8259s have something for us */
     uint8_t sipi_vector;
-    uint8_t reserved[2];
+    bool ferr; /* the processor's FERR# is asserted; of ferr.c, under its lock */
+    uint8_t reserved;
 };
 
 static inline bool lapic_is_on(const struct lapic *l)

@@ -18,7 +18,7 @@
 /* As the plugin's config, member by member. */
 struct chip_config {
     uint64_t ioapic_base;
-    uint16_t pic_port, pic2_port, elcr_port, pit_port, speaker_port;
+    uint16_t pic_port, pic2_port, elcr_port, pit_port, speaker_port, ferr_port;
     uint8_t virtual_wire, directed_eoi;
 };
 
@@ -29,6 +29,7 @@ static const struct chip_config chip_defaults = {
     .elcr_port = 0x4d0,
     .pit_port = 0x40,
     .speaker_port = 0x61,
+    .ferr_port = 0xf0,
     .virtual_wire = 1,
 };
 
@@ -39,6 +40,7 @@ static const struct chip_config chip_directed_eoi = {
     .elcr_port = 0x4d0,
     .pit_port = 0x40,
     .speaker_port = 0x61,
+    .ferr_port = 0xf0,
     .virtual_wire = 1,
     .directed_eoi = 1,
 };

@@ -42,7 +42,8 @@ static void virtual_wire_can_be_left_to_firmware(void **state)
                                               .pic2_port = 0xa0,
                                               .elcr_port = 0x4d0,
                                               .pit_port = 0x40,
-                                              .speaker_port = 0x61};
+                                              .speaker_port = 0x61,
+                                              .ferr_port = 0xf0};
     struct chip *c = chip_new(&config, 1);
 
     (void)state;

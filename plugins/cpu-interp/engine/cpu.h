@@ -141,6 +141,10 @@ enum {
 #define PEND_REMOTE 0x8u /* another thread wants something done here: block/remote.c */
 #define PEND_CHECK 0x10u /* the state has changed in a way that the run loop must look at */
 
+/* cpu.halted */
+#define HALTED_HLT 1u
+#define HALTED_X87 2u /* before a waiting instruction, for an interrupt: fpu/x87.c */
+
 /* cpu.walking */
 #define WALKING_TABLES 1u
 #define WALKING_CODE 2u
@@ -211,10 +215,6 @@ struct event {
     uint64_t cr2; /* of #PF */
 };
 
-struct tlb;
-struct block_cache;
-struct engine;
-struct uop;
 /* Address spaces whose user pages the TLB keeps apart: Linux uses as many PCIDs a processor. */
 #define SPACES 6u
 
@@ -225,6 +225,10 @@ struct space {
     uint8_t reserved;
 };
 
+struct tlb;
+struct block_cache;
+struct engine;
+struct uop;
 struct trace_cpu;
 
 struct cpu {
@@ -262,9 +266,9 @@ struct cpu {
     uint64_t kvm_wall_clock, kvm_system_time; /* the MSRs as written */
     uint64_t apic_base;                       /* as the controller has it: a copy */
 
-    uint8_t shadow;     /* bit 0: by STI, bit 1: by MOV SS; for the next instruction only */
-    uint8_t nmi_masked; /* until IRET */
-    uint8_t halted;
+    uint8_t shadow;             /* bit 0: by STI, bit 1: by MOV SS; for the next instruction only */
+    uint8_t nmi_masked;         /* until IRET */
+    uint8_t halted;             /* HALTED_*, or 0 */
     uint8_t mp_state;           /* BP_X86_MP_* */
     uint8_t slow;               /* alignment checks or data breakpoints: nothing may hit the TLB */
     uint8_t double_fault_stage; /* of the delivery in progress: ops/interrupt.c */
@@ -278,23 +282,23 @@ struct cpu {
     uint8_t shadow_before; /* the shadow that the instruction runs in */
     uint8_t walking;       /* 0, or WALKING_*: what is being read for the processor itself */
     uint8_t splits;        /* engine.split_lock is held */
-    uint8_t reserved;
-    uint64_t access_la;   /* of the last slow access */
-    struct event event;   /* raised by the instruction that has just left by longjmp() */
+    uint8_t ferr;          /* FERR# is asserted */
+    uint64_t access_la;    /* of the last slow access */
+    struct event event;    /* raised by the instruction that has just left by longjmp() */
     struct event waiting; /* to be delivered before the next instruction, if has_waiting: state that
                              was put in */
     uint64_t pending_db;  /* bits of DR6 to be raised as a trap after this instruction */
 
     struct tlb *tlbs; /* TLB_KINDS of them */
-    struct engine *engine;
-    uint32_t index;
-    uint32_t physical_bits; /* MAXPHYADDR */
-    struct bp_vcpu *handle;
     struct space spaces[SPACES];
     uint16_t last_id; /* of a space */
     uint8_t space;    /* the present one */
     uint8_t victim;   /* the one to be given up next */
     uint32_t reserved_spaces;
+    struct engine *engine;
+    uint32_t index;
+    uint32_t physical_bits; /* MAXPHYADDR */
+    struct bp_vcpu *handle;
     const struct bp_bus *bus;
     const struct bp_irqchip *chip; /* NULL: none */
     void *chip_self;
@@ -322,10 +326,6 @@ _Noreturn void raise_bad_address(struct cpu *c, const struct uop *u, uint8_t seg
 /* To be called after CS, SS, DS, ES, CPL, EFLAGS.VM, AC or TF, CR0, CR4, EFER, XCR0 or DR7 changed:
  * computes mode, mode_key, tlb, no_fpu, no_sse, no_avx and slow. Does not flush. [vcpu] */
 void cpu_mode_changed(struct cpu *c);
-/* RFLAGS whole, and back: the arithmetic ones become CC_EXPLICIT. The setter takes all bits as they
- * are, and calls cpu_mode_changed() if VM, AC or TF changed, and sets PEND_CHECK if IF became 1.
- * [vcpu] */
-uint64_t cpu_rflags(const struct cpu *c);
 /* cpu.mode_key for a mode. */
 static inline uint64_t cpu_mode_key(const struct cpu *c, uint32_t mode)
 {
@@ -334,6 +334,10 @@ static inline uint64_t cpu_mode_key(const struct cpu *c, uint32_t mode)
     return (uint64_t)mode << 57 | id << 48;
 }
 
+/* RFLAGS whole, and back: the arithmetic ones become CC_EXPLICIT. The setter takes all bits as they
+ * are, and calls cpu_mode_changed() if VM, AC or TF changed, and sets PEND_CHECK if IF became 1.
+ * [vcpu] */
+uint64_t cpu_rflags(const struct cpu *c);
 void cpu_rflags_set(struct cpu *c, uint64_t value);
 /* Power-on (SDM 3, table 9-1) or INIT state. [vcpu] */
 void cpu_reset(struct cpu *c, bool init);

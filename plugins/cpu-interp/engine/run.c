@@ -106,6 +106,9 @@ static void sleep_halted(struct cpu *c)
     c->engine->user.sleep(c->engine->user.context, c, deadline);
     remote_enter(c);
     cpu_pend(c, PEND_IRQ | PEND_TIMER);
+    /* If there is no interrupt it looks at IGNNE# again. */
+    if (c->halted == HALTED_X87)
+        c->halted = 0;
 }
 
 void cpu_leave(struct cpu *c)
@@ -240,10 +243,15 @@ static __attribute__((noinline)) void loop(struct cpu *c)
         c->single = 0;
         if (unlikely(c->left))
             return;
+        if (unlikely(c->halted)) {
+            c->shadow_before = 0;
+            goto next; /* FERR#: nothing was raised */
+        }
         c->shadow = 0;
         event_deliver(c);
         c->shadow_before = 0;
     }
+next:
     while (!c->shutdown) {
         if (unlikely(__atomic_load_n(&c->pend, __ATOMIC_ACQUIRE)) && service(c))
             return;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "fpu/x87.h"
 #include "mmu/tlb.h"
 #include "ops/flags.h"
 #include "ops/privileged.h"
@@ -216,6 +217,7 @@ void cpu_reset(struct cpu *c, bool init)
     c->pending_db = 0;
     if (!init)
         power_on(c);
+    x87_ferr_follow(c);
     reset_apic_base(c);
     c->mp_state = c->index == 0 ? BP_X86_MP_RUNNABLE
                   : init        ? BP_X86_MP_WAIT_SIPI

@@ -63,8 +63,8 @@ struct bp_irqchip_vcpu {
     uint32_t size;
     uint32_t reserved;
     void *context; /* first argument of the functions */
-    /* A bit of *pending became 1 that was 0. Also called on the vCPU's own thread, from within the
-     * calls that it makes itself. [any] */
+    /* A bit of *pending became 1 that was 0, or nothing did. Also called on the vCPU's own thread,
+     * from within the calls that it makes itself. [any] */
     void (*attention)(void *context);
     /* The vCPU's time-stamp counter as the guest would read it now. Stands still while guest time
      * does. [any] */
@@ -173,6 +173,16 @@ struct bp_irqchip {
     /* IA32_APIC_BASE without the rules for changes of mode: for "x86.sys/1". -EINVAL for reserved
      * bits, and for x2APIC without enable. [main] */
     int (*apic_base_set)(void *self, uint32_t vcpu, uint64_t value);
+
+    /* ---- the coprocessor's errors ---- */
+
+    /* The processor's FERR# has this level: 1 at a waiting x87 or MMX instruction that finds an
+     * unmasked exception pending while CR0.NE is 0, 0 when it no longer is (SDM 1, 8.7.2 and
+     * appendix D). Raises IRQ 13. Returns IGNNE#: 1 if the instruction shall ignore the exception,
+     * else the processor stands still before it until an interrupt comes. When IGNNE# rises the
+     * `attention` of every vCPU is called. May be missing: as if IGNNE# were always 1. Takes the
+     * locks of irq_set() besides. [vcpu] */
+    uint32_t (*ferr_set)(void *self, uint32_t vcpu, uint32_t level);
 };
 
 BP_END

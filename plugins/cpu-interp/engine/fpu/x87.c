@@ -30,6 +30,28 @@ bool x87_raise(struct cpu *c, const struct uop *u, uint32_t status, uint32_t cod
     return false;
 }
 
+/* SDM 1, 8.7.2 and D.2.1.1. FERR# is asserted here, as newer processors do, not when the exception
+ * is found. */
+__attribute__((noinline)) void x87_pending(struct cpu *c, const struct uop *u)
+{
+    if (c->cr0 & CR0_NE)
+        raise_exception(c, u, EXC_MF);
+    if (!c->chip || !BP_HAS(c->chip, ferr_set))
+        return;
+    c->ferr = 1;
+    if (c->chip->ferr_set(c->chip_self, c->index, 1))
+        return;
+    c->rip = uop_rip(c, u);
+    c->halted = HALTED_X87;
+    longjmp(c->escape, 1);
+}
+
+void x87_ferr_fall(struct cpu *c)
+{
+    c->ferr = 0;
+    (void)c->chip->ferr_set(c->chip_self, c->index, 0);
+}
+
 static bool emit(struct emit *e)
 {
     op_fn *(*const of[])(uint8_t, uint8_t) = {x87_arith_handler, x87_compare_handler,

@@ -8,7 +8,7 @@
  * do that announce so (FDP_EXCPTN_ONLY, CPUID 7.0 EBX bit 6; fopcode compatibility off), and FCS
  * and FDS are saved as 0 (deprecated, bit 13): both bits are to be announced.
  *
- * With CR0.NE = 0 a pending exception is not reported in any way: neither FERR# nor IRQ 13.
+ * With CR0.NE = 0 a pending exception is told to the board: x87_pending().
  */
 #ifndef INTERP_X87_H
 #define INTERP_X87_H
@@ -87,12 +87,27 @@ static inline void x87_available(struct cpu *c, const struct uop *u)
         raise_exception(c, u, EXC_NM);
 }
 
-/* #NM, or the #MF that an earlier instruction left (SDM 1, 8.7): of the waiting instructions. */
+/* What a waiting instruction does about an exception that an earlier one left (SDM 1, 8.7): #MF;
+ * with CR0.NE = 0 FERR# is asserted, and unless the board asserts IGNNE#, the processor stands
+ * still, to begin with this instruction again after an interrupt. Comes back if it is to be
+ * ignored. */
+void x87_pending(struct cpu *c, const struct uop *u);
+/* FERR# falls. */
+void x87_ferr_fall(struct cpu *c);
+
+/* To be called where an exception may have ended, or CR0.NE been set. */
+static inline void x87_ferr_follow(struct cpu *c)
+{
+    if (unlikely(c->ferr) && (!(c->fpu.status & SW_ES) || c->cr0 & CR0_NE))
+        x87_ferr_fall(c);
+}
+
+/* #NM, or the above: of the waiting instructions. */
 static inline void x87_wait(struct cpu *c, const struct uop *u)
 {
     x87_available(c, u);
-    if (unlikely(c->fpu.status & SW_ES) && c->cr0 & CR0_NE)
-        raise_exception(c, u, EXC_MF);
+    if (unlikely(c->fpu.status & SW_ES))
+        x87_pending(c, u);
 }
 
 /* Physical register of ST(i), whether something is in it, and the stack's movements. */

@@ -145,6 +145,7 @@ static __attribute__((noinline)) void fnstenv(struct cpu *c, const struct uop *u
     store_bytes(c, u, la, image.bytes, env_bytes(u), ACCESS_WRITE);
     c->fpu.control |= CW_MASKS;
     x87_update(&c->fpu);
+    x87_ferr_follow(c);
 }
 
 static __attribute__((noinline)) void fldenv(struct cpu *c, const struct uop *u)
@@ -155,6 +156,7 @@ static __attribute__((noinline)) void fldenv(struct cpu *c, const struct uop *u)
     load_bytes(c, u, x87_ea(c, u, env_bytes(u), ACCESS_READ), image.bytes, env_bytes(u),
                ACCESS_READ);
     get_env(c, u, image.bytes);
+    x87_ferr_follow(c);
 }
 
 static __attribute__((noinline)) void fnsave(struct cpu *c, const struct uop *u)
@@ -174,6 +176,7 @@ static __attribute__((noinline)) void fnsave(struct cpu *c, const struct uop *u)
     }
     store_bytes(c, u, la, image.bytes, at + 80, ACCESS_WRITE);
     x87_init(&c->fpu);
+    x87_ferr_follow(c);
 }
 
 static __attribute__((noinline)) void frstor(struct cpu *c, const struct uop *u)
@@ -184,6 +187,7 @@ static __attribute__((noinline)) void frstor(struct cpu *c, const struct uop *u)
     x87_wait(c, u);
     load_bytes(c, u, x87_ea(c, u, at + 80, ACCESS_READ), image.bytes, at + 80, ACCESS_READ);
     get_env(c, u, image.bytes);
+    x87_ferr_follow(c);
     for (uint32_t i = 0; i < 8; i++) {
         struct f80 *r = x87_st(&c->fpu, i);
 
@@ -235,6 +239,7 @@ static __attribute__((noinline)) void fldcw(struct cpu *c, const struct uop *u)
     x87_wait(c, u);
     x87_set_control(&c->fpu, ld16(c, u, x87_ea(c, u, 2, ACCESS_READ)));
     x87_update(&c->fpu);
+    x87_ferr_follow(c);
 }
 
 static __attribute__((noinline)) void fnstcw(struct cpu *c, const struct uop *u)
@@ -259,6 +264,7 @@ static __attribute__((noinline)) void fninit(struct cpu *c, const struct uop *u)
 {
     x87_available(c, u);
     x87_init(&c->fpu);
+    x87_ferr_follow(c);
 }
 
 /* What becomes of C0 to C3 is undefined: they stay. */
@@ -266,6 +272,7 @@ static __attribute__((noinline)) void fnclex(struct cpu *c, const struct uop *u)
 {
     x87_available(c, u);
     c->fpu.status &= SW_CC;
+    x87_ferr_follow(c);
 }
 
 /* FNOP waits and notes FIP; what was FENI, FDISI and FSETPM only asks for the FPU. */
@@ -285,8 +292,8 @@ static __attribute__((noinline)) void fwait(struct cpu *c, const struct uop *u)
 {
     if ((c->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS))
         raise_exception(c, u, EXC_NM);
-    if (c->fpu.status & SW_ES && c->cr0 & CR0_NE)
-        raise_exception(c, u, EXC_MF);
+    if (c->fpu.status & SW_ES)
+        x87_pending(c, u);
 }
 
 static __attribute__((noinline)) void emms(struct cpu *c, const struct uop *u)

@@ -67,6 +67,7 @@ void x87_image_set(struct cpu *c, const uint8_t image[512], bool wide, uint32_t 
     x87_set_control(f, control);
     x87_set_status(f, status);
     x87_update(f);
+    x87_ferr_follow(c);
     f->valid = image[AT_TAG];
     memcpy(&f->opcode, image + AT_OPCODE, 2);
     f->opcode &= 0x7ff;

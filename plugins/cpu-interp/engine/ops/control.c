@@ -3,7 +3,7 @@
  * ops/control.c - control and debug registers: MOV, LMSW, SMSW, CLTS, XGETBV, XSETBV.
  *
  * Intel SDM 3, 2.5 (rules), 4.1.2 (paging modes), 4.10.4.1 (invalidation), 9.8.5 (long mode),
- * 17.2 (debug registers); SDM 1, 13.3 (XCR0). Left out: CR0.NE's effect on external error lines.
+ * 17.2 (debug registers); SDM 1, 13.3 (XCR0).
  */
 #include "privileged.h"
 
@@ -12,6 +12,7 @@
 #include "../decode/emit.h"
 #include "../decode/features.h"
 #include "../engine.h"
+#include "../fpu/x87.h"
 
 #define CR0_DEFINED                                                                                \
     (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD |     \
@@ -75,6 +76,7 @@ int control_set_cr0(struct cpu *c, uint64_t value)
     if ((changed & (CR0_PG | CR0_WP | CR0_PE)) != 0)
         tlb_flush(c);
     cpu_mode_changed(c);
+    x87_ferr_follow(c);
     return 0;
 }
 
@@ -92,8 +94,8 @@ int control_set_cr3(struct cpu *c, uint64_t value)
         if (is_pae(c->cr0, c->cr4, c->efer) && load_pdptes(c, value) != 0)
             return -EINVAL;
     }
-    c->cr3 = value;
     tlb_switch(c, pcide ? (uint32_t)value & 0xfff : 0, keep);
+    c->cr3 = value;
     return 0;
 }
 

@@ -13,11 +13,15 @@
 
 #include <Zydis/Mnemonic.h>
 
-void raise_no_mmx(struct cpu *c, const struct uop *u)
+#include "../fpu/x87.h"
+
+void mmx_pending(struct cpu *c, const struct uop *u)
 {
     if (c->cr0 & CR0_EM)
         raise_exception(c, u, EXC_UD);
-    raise_exception(c, u, c->no_fpu ? EXC_NM : EXC_MF);
+    if (c->no_fpu)
+        raise_exception(c, u, EXC_NM);
+    x87_pending(c, u);
 }
 
 /* ---- operations ----------------------------------------------------------------------------- */

@@ -10,13 +10,14 @@
 /* Exception summary in the x87 status word: an unmasked exception is pending. */
 #define MMX_PENDING 0x80u
 
-/* Out of line: #UD, #NM or #MF (SDM 3, table 13-1 and SDM 2, 2.4.1 "exception type 22"). mmx.c. */
-_Noreturn void raise_no_mmx(struct cpu *c, const struct uop *u);
+/* Out of line: #UD, #NM or #MF (SDM 3, table 13-1 and SDM 2, 2.4.1 "exception type 22"), or what
+ * else becomes of a pending exception; comes back if it is ignored. mmx.c. */
+void mmx_pending(struct cpu *c, const struct uop *u);
 
 static inline void mmx_check(struct cpu *c, const struct uop *u)
 {
-    if (unlikely(c->no_fpu | (c->fpu.status & MMX_PENDING)) && (c->no_fpu || (c->cr0 & CR0_NE)))
-        raise_no_mmx(c, u);
+    if (unlikely(c->no_fpu | (c->fpu.status & MMX_PENDING)))
+        mmx_pending(c, u);
 }
 
 static inline uint64_t mmx(const struct cpu *c, uint32_t number)
