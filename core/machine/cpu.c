@@ -282,10 +282,26 @@ static int set_cpuid(struct bp_vcpu *vcpu, void *argument)
     return vcpu->ops->regs_set(vcpu->self, BP_X86_CPUID, table, sizeof(*table));
 }
 
+/* The level that was asked for; the default one gives way to what every x86-64 host has. */
+static enum cpuid_level choose_level(struct bp_machine *m, const struct bp_x86_cpuid *offered,
+                                     struct bp_x86_cpuid *scratch)
+{
+    enum cpuid_level level = (enum cpuid_level)m->plan.cpu.level;
+    struct error e = {""};
+
+    if (m->plan.cpu.level_given || level != CPUID_V3 ||
+        cpuid_compute(offered, level, 0, m->plan.machine.cpus, scratch, &e) != -ENOTSUP)
+        return level;
+    machine_log(m, BP_LOG_INFO, "%s cannot offer x86-64-v3, the default: the guest has v2",
+                m->cpu_model->plugin->name);
+    return CPUID_V2;
+}
+
 /* The table that each vCPU announces is computed here, whatever the backend. */
 static int give_cpuid(struct bp_machine *m)
 {
     uint32_t cpus = m->plan.machine.cpus;
+    enum cpuid_level level = CPUID_V2;
     struct bp_x86_cpuid *tables = calloc(2, sizeof(*tables));
     struct bp_x86_cpuid *offered = tables, *given = tables + 1;
     struct error e = {""};
@@ -294,8 +310,10 @@ static int give_cpuid(struct bp_machine *m)
     if (!tables)
         return err;
     err = m->cpu_model->cpu.vm_get(m->vm, BP_X86_CPUID, offered, sizeof(*offered));
+    if (!err)
+        level = choose_level(m, offered, given);
     for (uint32_t i = 0; i < cpus && !err; i++) {
-        err = cpuid_compute(offered, (enum cpuid_level)m->plan.cpu.level, i, cpus, given, &e);
+        err = cpuid_compute(offered, level, i, cpus, given, &e);
         if (err)
             machine_log(m, BP_LOG_ERROR, "%s: %s", m->cpu_model->plugin->name, e.text);
         else

@@ -37,8 +37,9 @@ struct plan_machine {
 
 /* [cpu], the keys that are the core's; all others go to the backend's model. */
 struct plan_cpu {
-    uint32_t level; /* enum cpuid_level */
-    uint32_t reserved;
+    uint32_t level;      /* enum cpuid_level */
+    uint8_t level_given; /* 0: a backend that cannot offer it may have v2 */
+    uint8_t reserved[3];
 };
 
 /* [boot] */

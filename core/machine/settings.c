@@ -88,8 +88,9 @@ const struct bp_prop settings_machine[] = {
 
 const struct bp_prop settings_cpu[] = {
     {.name = "level",
-     .help = "what the guest's CPUs can do: x86-64-v2, x86-64-v3, or all that the backend offers",
-     .initial = "v2",
+     .help = "what the guest's CPUs can do: x86-64-v2, x86-64-v3, or all that the backend offers; "
+             "unless given, v2 where the backend cannot offer v3",
+     .initial = "v3",
      .type = BP_PROP_ENUM,
      .choices = levels,
      BP_PROP_AT(struct plan_cpu, level)},
@@ -461,6 +462,7 @@ void settings_fill_cpu(struct planning *p)
     const struct config_value *plugin = config_value(job.section, "plugin");
 
     props_fill(&job, settings_cpu, &p->plan->cpu, sizeof(p->plan->cpu));
+    p->plan->cpu.level_given = config_value(job.section, "level") != NULL;
     if (plugin && strcmp(plugin->text, "auto") != 0)
         fill_backend(p, &job);
     else

@@ -32,6 +32,6 @@ send 5
 status 0
 terminal same
 END
-# The guest needs no more of a CPU than it has; some hosts cannot give the default, v2.
+# The guest needs no more of a CPU than it has; some hosts cannot give v2.
 "$console" "$dir/script" "$prefix/bin/backplane" run --set "cpu.plugin=$cpu" --set cpu.level=host \
     "$dir/configs/third-party.ini"

@@ -39,7 +39,7 @@ trap 'exit 2' HUP INT TERM
 input=${machine%.ini}.input
 [ -e "$input" ] || input=/dev/null
 set -- run
-# These guests need no more of a CPU than it has; some hosts cannot give the default, v2.
+# These guests need no more of a CPU than it has; some hosts cannot give v2.
 [ -z "$cpu" ] || set -- "$@" --set "cpu.plugin=$cpu" --set cpu.level=host
 [ -z "${GUEST_PLUGINS:-}" ] || set -- "$@" --plugin-path "$GUEST_PLUGINS"
 timeout -k 5 "${GUEST_SECONDS:-60}" "$backplane" "$@" "$machine" \

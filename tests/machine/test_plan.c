@@ -16,7 +16,8 @@ static void defaults_make_a_machine(void **state)
     assert_int_equal(p->plan.machine.log, 2);
     assert_null(p->plan.machine.log_file);
     assert_int_equal(p->plan.machine.on_reset, 0);
-    assert_int_equal(p->plan.cpu.level, CPUID_V2);
+    assert_int_equal(p->plan.cpu.level, CPUID_V3);
+    assert_false(p->plan.cpu.level_given);
     assert_null(p->plan.cpu_model);
     assert_string_equal(p->plan.boot_request.kernel, "/proc/self/cwd/image");
     assert_int_equal(p->plan.boot_request.protocol, BOOT_AUTO);

@@ -43,6 +43,31 @@ static void debug_exit_gives_the_status_that_qemu_gives(void **state)
     discard(r);
 }
 
+static void the_default_level_gives_way_to_what_the_backend_can_offer(void **state)
+{
+    struct rig *r = make(CODE(POWER_OFF), "");
+    (void)state;
+
+    assert_int_equal(bp_machine_set(r->m, "machine.log", "3", "--log"), 0);
+    r = started(r);
+    assert_int_equal(wait_end(r).reason, BP_EXIT_POWER_OFF);
+    assert_non_null(
+        strstr(r->said, "cpu-fake cannot offer x86-64-v3, the default: the guest has v2\n"));
+    discard(r);
+}
+
+static void a_level_that_was_asked_for_does_not(void **state)
+{
+    struct rig *r = make(CODE(POWER_OFF), "level = v3\n");
+    (void)state;
+
+    assert_int_equal(bp_machine_start(r->m), -ENOTSUP);
+    assert_non_null(strstr(r->said, "cpu-fake: the CPU backend cannot offer x86-64-v3: it lacks "
+                                    "fma, movbe, "));
+    assert_non_null(strstr(r->said, " (use level = v2)\n"));
+    discard(r);
+}
+
 static void a_triple_fault_tells_the_registers(void **state)
 {
     struct rig *r = started(make(CODE({TRIPLE, 0, 0}), ""));
@@ -372,6 +397,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_guest_that_powers_off_ends_the_machine),
         cmocka_unit_test(debug_exit_gives_the_status_that_qemu_gives),
+        cmocka_unit_test(the_default_level_gives_way_to_what_the_backend_can_offer),
+        cmocka_unit_test(a_level_that_was_asked_for_does_not),
         cmocka_unit_test(a_triple_fault_tells_the_registers),
         cmocka_unit_test(a_backend_that_gives_up_says_why),
         cmocka_unit_test(vcpus_that_give_up_together_each_say_why),
