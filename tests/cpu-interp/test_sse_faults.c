@@ -174,7 +174,7 @@ static void xrstor_brings_back_what_xsave_wrote(void **state)
     assert_int_equal(c->v[15].u64[3], 0);
 }
 
-static void bad_xsave_area_faults(void **state)
+static void bad_89_an_xsave_area_with_reserved_bits_faults(void **state)
 {
     struct bench *b = *state;
     struct cpu *c = begin(state);
@@ -243,7 +243,7 @@ int main(void)
         cmocka_unit_test(tiny_half_that_is_exact_underflows_where_unmasked),
         cmocka_unit_test(gather_loads_only_what_the_mask_says),
         cmocka_unit_test(xrstor_brings_back_what_xsave_wrote),
-        cmocka_unit_test(bad_xsave_area_faults),
+        cmocka_unit_test(bad_89_an_xsave_area_with_reserved_bits_faults),
         cmocka_unit_test(sha_rounds_are_those_of_the_standard),
     };
 

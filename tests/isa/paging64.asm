@@ -3,7 +3,7 @@
 ; level with WP and SMEP, error codes and CR2, pages of 1 GiB and 2 MiB, A and D, accesses and instructions that
 ; cross into an absent page (bad_71), INVLPG, a 2 MiB page that is split (bad_83), global pages (bad_84), page
 ; tables that map themselves (bad_82), permissions at each level (bad_85), non-canonical addresses (bad_73, bad_74).
-; SMAP and protection keys are left out: not every host offers them.
+; SMAP is smap.asm's, PCIDs are pcid.asm's; protection keys are left out: not every host offers them.
 ; Lines with ~ are of what QEMU's emulation leaves out or does otherwise (CMakeLists.txt).
 %define ISA64
 %define USER_ALIAS 0x40000000  ; the image once more, for ring 3

@@ -124,11 +124,6 @@ void jumps_flush_page(struct cpu *c, uint64_t la)
 
 /* ---- lookup --------------------------------------------------------------------------------- */
 
-static uint32_t bucket_of(uint64_t gpa)
-{
-    return (uint32_t)(gpa ^ gpa >> 13) & (BLOCK_BUCKETS - 1);
-}
-
 /* The linear address of cpu.rip, checked as a fetch of one byte there is. */
 static uint64_t code_address(struct cpu *c)
 {
@@ -146,7 +141,7 @@ static uint64_t code_address(struct cpu *c)
 
 static struct block *lookup(struct cpu *c, uint64_t gpa, uint64_t la)
 {
-    struct block *b = c->blocks->p->bucket[bucket_of(gpa)];
+    struct block *b = c->blocks->p->bucket[block_bucket(gpa)];
 
     while (b && (b->gpa != gpa || b->mode != c->mode ||
                  (b->gpa_second && mmu_fetch(c, (la | 0xfff) + 1) != b->gpa_second)))
@@ -194,7 +189,7 @@ static bool unchanged(const struct memory_slot *slot, uint64_t gpa, const uint8_
 static void insert(struct cpu *c, struct block *b)
 {
     struct block_cache_private *p = c->blocks->p;
-    uint32_t bucket = bucket_of(b->gpa);
+    uint32_t bucket = block_bucket(b->gpa);
 
     b->next = p->bucket[bucket];
     p->bucket[bucket] = b;
@@ -304,30 +299,27 @@ static struct block *build(struct cpu *c, uint64_t gpa, uint64_t la)
     return b;
 }
 
-static void note_page(struct block_cache_private *p, uint32_t half, uint64_t la)
+/* What flushes have to look for in the jump cache. */
+static void note_page(struct cpu *c, uint32_t half, uint64_t la)
 {
+    struct block_cache_private *p = c->blocks->p;
     uint32_t page = (uint32_t)(la >> 12) & (JUMP_PAGES - 1);
 
     p->pages[half][page / 64] |= 1ull << page % 64;
-}
-
-/* What flushes have to look for in the jump cache. */
-static void note_mapping(struct cpu *c, uint64_t la, const struct block *b)
-{
-    struct block_cache_private *p = c->blocks->p;
-    uint32_t half = (uint32_t)(c->rip >> 63);
-
-    note_page(p, half, la);
     if (!tlb_is_small(c, la))
         p->large[half] = 1;
-    if (b->gpa_second) {
-        note_page(p, half, (la | 0xfff) + 1);
-        if (!tlb_is_small(c, (la | 0xfff) + 1))
-            p->large[half] = 1;
-    }
     /* User code has the number of its address space in its key. */
-    if (!(c->mode & MODE_USER) && (b->gpa_second || !tlb_is_global(c, la)))
+    if (!(c->mode & MODE_USER) && !tlb_is_global(c, la))
         p->local[half] = 1;
+}
+
+static void note_mapping(struct cpu *c, uint64_t la, const struct block *b)
+{
+    uint32_t half = (uint32_t)(c->rip >> 63);
+
+    note_page(c, half, la);
+    if (b->gpa_second)
+        note_page(c, half, (la | 0xfff) + 1);
 }
 
 const struct uop *blocks_find(struct cpu *c)

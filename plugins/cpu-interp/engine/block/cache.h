@@ -41,6 +41,12 @@ struct block_cache_private {
     uint8_t code[2 * BLOCK_INSNS * 15 + 32];
 };
 
+/* Where in `bucket` a block is that begins there. */
+static inline uint32_t block_bucket(uint64_t gpa)
+{
+    return (uint32_t)(gpa * 0x9e3779b97f4a7c15 >> 32) & (BLOCK_BUCKETS - 1);
+}
+
 /* c->blocks. 0 or -ENOMEM. [vcpu] */
 int blocks_create(struct cpu *c);
 void blocks_destroy(struct cpu *c);

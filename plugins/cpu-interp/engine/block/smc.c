@@ -75,7 +75,7 @@ static void cut_links(const struct code_page *page, struct dropped *d)
 void block_drop(struct cpu *c, struct block *b)
 {
     struct block_cache_private *p = c->blocks->p;
-    struct block **at = &p->bucket[(uint32_t)(b->gpa ^ b->gpa >> 13) & (BLOCK_BUCKETS - 1)];
+    struct block **at = &p->bucket[block_bucket(b->gpa)];
 
     while (*at && *at != b)
         at = &(*at)->next;
