@@ -11,7 +11,7 @@
 
 #include "../uop.h"
 
-#define JUMP_CACHE 2048u /* entries for each half of the address space */
+#define JUMP_CACHE 4096u /* entries for each half of the address space */
 
 /* A block in the list of a page that it has bytes of. */
 struct page_ref {
