@@ -23,6 +23,9 @@ packages_headers=(gcc-12 make libelf1)
 # What guests need to look at a network card.
 # shellcheck disable=SC2034
 packages_nic=(ethtool)
+# What tests/traffic puts into its guest and runs beside it.
+# shellcheck disable=SC2034
+packages_traffic=(iperf3 iputils-ping tcpdump iproute2)
 # shellcheck disable=SC2034
 packages_lab=(qemu-system-x86)
 # What preset aarch64 takes of this machine, and what it links from a folder of its own.
