@@ -6,6 +6,7 @@ usage: report.py boot RESULT-LOG
        report.py exits LOG-HERE LOG-LAB
        report.py instructions FOLDER
        report.py disk TITLE LOG
+       report.py net RESULT-LOG
 """
 import pathlib
 import re
@@ -157,5 +158,33 @@ def disk(title, file):
         print(line)
 
 
+def net(file):
+    """Lines NET NIC WHO TEST=VALUE cpu=SECONDS: medians, and medians of the rounds' own ratios."""
+    rows = {}
+    for line in pathlib.Path(file).read_text(errors="replace").splitlines():
+        word = line.split()
+        if len(word) == 5 and word[0] == "NET":
+            test, value = word[3].split("=")
+            cpu = float(word[4].split("=")[1])
+            rows.setdefault((word[1], test), {}).setdefault(word[2], []).append(
+                (float(value), float(value) / cpu if cpu else 0))
+    if not rows:
+        print("not measured")
+    print(f"{'':26}{'Backplane':>12}{'QEMU':>12}{'ratio':>8}{'per cpu':>9}   "
+          "with a capture, to without: ratio, per cpu")
+    for (nic, test), who in rows.items():
+        ours, captured, qemu = (who.get(name, []) for name in ("backplane", "capture", "qemu"))
+
+        def ratio(above, below, which):
+            each = [a[which] / b[which] for a, b in zip(above, below) if b[which]]
+            return f"{statistics.median(each):.2f}" if each else "-"
+
+        def middle(rows):
+            return shown(statistics.median(row[0] for row in rows) if rows else None)
+
+        print(f"{nic + ' ' + test:26}{middle(ours):>12}{middle(qemu):>12}{ratio(ours, qemu, 0):>8}"
+              f"{ratio(ours, qemu, 1):>9}   {ratio(captured, ours, 0)}, {ratio(captured, ours, 1)}")
+
+
 if __name__ == "__main__":
-    {"boot": boot, "disk": disk, "exits": exits, "instructions": instructions}[sys.argv[1]](*sys.argv[2:])
+    {"boot": boot, "disk": disk, "exits": exits, "instructions": instructions, "net": net}[sys.argv[1]](*sys.argv[2:])
