@@ -93,3 +93,10 @@ fails_with() {
         return 1
     }
 }
+
+# traffic e1000|virtio: tests/traffic under KVM, in sizes for a processor that is emulated. It is this process from then
+# on, so that whoever ends the case ends it, with all that it has started.
+traffic() {
+    echo 'nameserver 127.0.0.1' >/etc/resolv.conf
+    exec sh /lab/traffic/host "${build:?}" /lab/traffic "$1" kvm file=2 small=1 bulk=1 times=3
+}
