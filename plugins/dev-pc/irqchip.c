@@ -582,14 +582,9 @@ static const struct bp_region_ops region_ops[] = {
 
 #define REGIONS (sizeof(region_ops) / sizeof(region_ops[0]))
 
-static const struct bp_region_ops *const regions[] = {&region_ops[0],
-                                                      &region_ops[1],
-                                                      &region_ops[2],
-                                                      &region_ops[3],
-                                                      &region_ops[4],
-                                                      &region_ops[5],
-                                                      &region_ops[6],
-                                                      NULL};
+static const struct bp_region_ops *const regions[] = {
+    &region_ops[0], &region_ops[1], &region_ops[2], &region_ops[3],
+    &region_ops[4], &region_ops[5], &region_ops[6], NULL};
 _Static_assert(sizeof(regions) / sizeof(regions[0]) == REGIONS + 1, "all are told of");
 
 /* ---- life ----------------------------------------------------------------------------------- */
