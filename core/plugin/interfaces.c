@@ -10,6 +10,7 @@
 #include "plugin/normalise.h"
 
 #include <backplane/ext/acpi.h>
+#include <backplane/ext/debug.h>
 #include <backplane/ext/dirty_log.h>
 #include <backplane/ext/doorbell.h>
 #include <backplane/ext/irqchip.h>
@@ -338,6 +339,15 @@ static const struct table table_doorbell = {
     DOORBELL_NEEDS,
 };
 
+static const struct bp_debug debug_stubs = {.size = sizeof(debug_stubs)};
+static const char *const debug_members[SLOTS(bp_debug)] = {NAME(bp_debug, set),
+                                                           NAME(bp_debug, why)};
+#define DEBUG_NEEDS (NEED(bp_debug, set) | NEED(bp_debug, why))
+static const struct table table_debug = {
+    "bp_debug",   sizeof(struct bp_debug), MINIMUM(bp_debug, why),
+    &debug_stubs, debug_members,           DEBUG_NEEDS,
+};
+
 static const struct bp_dirty_log dirty_log_stubs = {.size = sizeof(dirty_log_stubs)};
 static const char *const dirty_log_members[SLOTS(bp_dirty_log)] = {NAME(bp_dirty_log, enable),
                                                                    NAME(bp_dirty_log, fetch)};
@@ -397,6 +407,7 @@ static const struct interface interfaces[] = {
     /* Of the two tables of this id the CPU backend's: the other is the host's own. */
     ONE_WAY(BP_DOORBELL_ID, BP_KIND_CPU, bp_cpu_doorbell, table_doorbell),
     ONE_WAY(BP_IRQCHIP_ID, BP_KIND_DEVICE, bp_irqchip, table_irqchip),
+    ONE_WAY(BP_DEBUG_ID, BP_KIND_CPU, bp_debug, table_debug),
     ONE_WAY(BP_DIRTY_LOG_ID, BP_KIND_CPU, bp_dirty_log, table_dirty_log),
 };
 

@@ -18,6 +18,7 @@ void exit_skip_bytes(struct vcpu *v, uint64_t length)
     uint64_t rip = field_read(v, VMX_RIP) + length, flags = field_read(v, VMX_RFLAGS);
     uint64_t blocked = field_read(v, VMX_INTERRUPTIBILITY);
 
+    v->debug.progress = true;
     if (!is_64bit(v))
         rip &= field_read(v, VMX_ES_RIGHTS + 2 * SEG_CS) & 0x4000 ? UINT32_MAX : UINT16_MAX;
     field_write(v, VMX_RIP, rip);
@@ -89,8 +90,8 @@ void exit_raise_error(struct vcpu *v, uint32_t vector, uint32_t error)
 /* #DB: what the hardware would have done to DR6 and DR7 (SDM 3C, 27.1). */
 static void note_debug(struct vcpu *v, uint64_t qualification)
 {
-    reg_write(v, HV_X86_DR6, (reg_read(v, HV_X86_DR6) & ~UINT64_C(0xf)) | (qualification & 0xe00f));
-    field_write(v, VMX_DR7, field_read(v, VMX_DR7) & ~UINT64_C(0x2000));
+    dr_write(v, 6, (dr_read(v, 6) & ~UINT64_C(0xf)) | (qualification & 0xe00f));
+    dr_write(v, 7, dr_read(v, 7) & ~UINT64_C(0x2000));
 }
 
 static int exception_exit(struct vcpu *v)
@@ -102,8 +103,16 @@ static int exception_exit(struct vcpu *v)
     /* NMIs and machine checks are the host's: the framework has seen to them. */
     if (type == INTERRUPTION_NMI || vector == EXC_MC)
         return 0;
-    if (vector == EXC_DB && type == INTERRUPTION_EXCEPTION)
-        note_debug(v, qualification);
+    if (vector == EXC_BP && type == INTERRUPTION_SOFTWARE_EXCEPTION && debug_takes_int3(v))
+        return 0;
+    if (vector == EXC_DB && type == INTERRUPTION_EXCEPTION) {
+        uint64_t rest = debug_points_met(v, qualification);
+
+        /* Points alone: nothing for the guest. */
+        if (rest != qualification && !(rest & 0xe000))
+            return 0;
+        note_debug(v, rest);
+    }
     if (vector == EXC_PF)
         reg_write(v, HV_X86_CR2, qualification);
     if (type >= INTERRUPTION_SOFTWARE) {
@@ -192,6 +201,12 @@ int exit_handle(struct vcpu *v)
         return 0;
     case EXIT_CONTROL_REGISTER:
         return control_exit(v);
+    case EXIT_DEBUG_REGISTER:
+        debug_register_exit(v);
+        return 0;
+    case EXIT_TRAP_FLAG:
+        v->debug.progress = true;
+        return 0;
     case EXIT_IO:
         return io_exit(v);
     case EXIT_RDMSR:

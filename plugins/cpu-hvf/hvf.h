@@ -15,6 +15,7 @@
 #include "vmx.h"
 
 #include <backplane/cpu.h>
+#include <backplane/ext/debug.h>
 #include <backplane/ext/irqchip.h>
 #include <backplane/ext/x86.h>
 
@@ -65,6 +66,7 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDT, SEG_TR, SEGS };
 #define RFLAGS_DEFINED 0x3f7fd7u
 
 #define EXC_DB 1u
+#define EXC_BP 3u
 #define EXC_UD 6u
 #define EXC_DF 8u
 #define EXC_TS 10u
@@ -119,6 +121,14 @@ struct held_msrs {
     uint64_t mtrr[HVF_MTRRS]; /* 8 variable pairs, 11 fixed ones */
 };
 
+/* Debugging from outside: debug.c. */
+struct debug {
+    struct bp_debug_request request;
+    struct bp_debug_stop stop; /* of the last run */
+    uint64_t dr[4], dr7;       /* the guest's, while there are points */
+    bool progress;             /* an instruction was carried out here */
+};
+
 struct vcpu {
     hv_vcpuid_t id;
     uint32_t index;
@@ -141,6 +151,7 @@ struct vcpu {
     int64_t tsc_delta; /* what the guest's own writes of its TSC added */
     struct held_msrs msrs;
     struct bp_x86_cpuid cpuid;
+    struct debug debug;
 
     pthread_mutex_t lock; /* a leaf lock, for the sleep in HLT */
     pthread_cond_t woken;
@@ -279,6 +290,30 @@ uint64_t cpuid_xcr0(const struct vcpu *v);
 /* Carries out the instruction at RIP, whose access at `gpa` the hardware left to us. 0 or -errno.
  */
 int mmio_exit(struct vcpu *v, uint64_t gpa);
+
+/* ---- debug.c -------------------------------------------------------------------------------- */
+
+const void *debug_table(void);
+/* The guest's DR0 to DR3, DR6 and DR7, wherever they are. [vcpu] */
+uint64_t dr_read(const struct vcpu *v, uint32_t n);
+void dr_write(struct vcpu *v, uint32_t n, uint64_t value);
+/* At the begin of vcpu_run(). */
+void debug_begin(struct vcpu *v);
+/* After an exit was handled: shall vcpu_run() give BP_STOP_DEBUG? */
+bool debug_stops(struct vcpu *v);
+/* #DB exited: takes the points that it tells of; the rest is the guest's. */
+uint64_t debug_points_met(struct vcpu *v, uint64_t qualification);
+/* INT3 exited: is it the debugger's? */
+bool debug_takes_int3(struct vcpu *v);
+void debug_register_exit(struct vcpu *v);
+static inline bool debug_holds(const struct vcpu *v)
+{
+    return v->debug.request.flags & BP_DEBUG_HOLD;
+}
+static inline bool debug_steps(const struct vcpu *v)
+{
+    return v->debug.request.flags & BP_DEBUG_STEP;
+}
 
 /* ---- regs.c --------------------------------------------------------------------------------- */
 

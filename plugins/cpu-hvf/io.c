@@ -71,6 +71,12 @@ static int string_exit(struct vcpu *v, struct string_io *s)
             return 0;
         }
         reg_advance(v, GPR_RCX, UINT64_MAX, s->mask);
+        if (debug_steps(v)) {
+            v->debug.progress = true;
+            if ((gpr_read(v, GPR_RCX) & s->mask) == 0)
+                exit_skip(v);
+            return 0;
+        }
     }
     return 0; /* the guest comes again */
 }
@@ -80,13 +86,13 @@ static int string_exit(struct vcpu *v, struct string_io *s)
 static void note_breakpoints(struct vcpu *v, uint16_t port, uint32_t width)
 {
     static const uint8_t lengths[4] = {1, 2, 8, 4};
-    uint64_t dr7 = field_read(v, VMX_DR7), hit = 0;
+    uint64_t dr7 = dr_read(v, 7), hit = 0;
 
     if (!(dr7 & 0xff) || !(field_read(v, VMX_CR4) & CR4_DE))
         return;
     for (uint32_t i = 0; i < 4; i++) {
         uint32_t length = lengths[dr7 >> (18 + 4 * i) & 3];
-        uint64_t begin = reg_read(v, (hv_x86_reg_t)(HV_X86_DR0 + (int)i)) & ~(uint64_t)(length - 1);
+        uint64_t begin = dr_read(v, i) & ~(uint64_t)(length - 1);
 
         if (dr7 >> (2 * i) & 3 && (dr7 >> (16 + 4 * i) & 3) == 2 &&
             begin < (uint64_t)port + width && port < begin + length)

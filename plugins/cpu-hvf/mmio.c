@@ -464,6 +464,10 @@ static int string(const struct mmio *m)
         if (err)
             return err;
         advance(m, GPR_RCX, UINT64_MAX);
+        if (debug_steps(m->v)) {
+            m->v->debug.progress = true;
+            return (gpr_read(m->v, GPR_RCX) & address_mask(m)) != 0;
+        }
     }
     return 1;
 }

@@ -13,6 +13,8 @@
 const void *vm_extension(void *self, const char *id)
 {
     (void)self;
+    if (strcmp(id, BP_DEBUG_ID) == 0)
+        return debug_table();
     return strcmp(id, BP_DIRTY_LOG_ID) == 0 ? dirty_log_table() : NULL;
 }
 

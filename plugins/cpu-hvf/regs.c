@@ -90,9 +90,9 @@ static int sys_get(struct vcpu *v, void *regs)
     to->xcr0 = reg_read(v, HV_X86_XCR0);
     msr_read(v, BP_IRQCHIP_MSR_APIC_BASE, &to->apic_base);
     for (uint32_t i = 0; i < 4; i++)
-        to->dr[i] = reg_read(v, (hv_x86_reg_t)(HV_X86_DR0 + (int)i));
-    to->dr6 = reg_read(v, HV_X86_DR6);
-    to->dr7 = field_read(v, VMX_DR7);
+        to->dr[i] = dr_read(v, i);
+    to->dr6 = dr_read(v, 6);
+    to->dr7 = dr_read(v, 7);
     if (to->cr0 & CR0_PG && to->cr4 & CR4_PAE && !(to->efer & EFER_LMA))
         for (uint32_t i = 0; i < 4; i++)
             to->pdpte[i] = field_read(v, VMX_PDPTE0 + 2 * i);
@@ -144,11 +144,11 @@ static int sys_set(struct vcpu *v, const void *regs)
     reg_write(v, HV_X86_CR2, from->cr2);
     field_write(v, VMX_CR3, from->cr3);
     for (uint32_t i = 0; i < 4; i++) {
-        reg_write(v, (hv_x86_reg_t)(HV_X86_DR0 + (int)i), from->dr[i]);
+        dr_write(v, i, from->dr[i]);
         field_write(v, VMX_PDPTE0 + 2 * i, from->pdpte[i]);
     }
-    reg_write(v, HV_X86_DR6, from->dr6);
-    field_write(v, VMX_DR7, from->dr7 | 0x400);
+    dr_write(v, 6, from->dr6);
+    dr_write(v, 7, from->dr7 | 0x400);
     if (v->chip)
         v->chip->cr8_set(v->chip_self, v->index, from->cr8);
     return 0;

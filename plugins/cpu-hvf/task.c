@@ -258,7 +258,7 @@ static int load_task(struct vcpu *v, const struct task *t, uint32_t flags, uint3
         gpr_write(v, i, t->gpr[i]);
     field_write(v, VMX_RIP, t->ip);
     field_write(v, VMX_RFLAGS, flags);
-    field_write(v, VMX_DR7, field_read(v, VMX_DR7) & ~UINT64_C(0x55)); /* local breakpoints */
+    dr_write(v, 7, dr_read(v, 7) & ~UINT64_C(0x55)); /* local breakpoints */
     load_selectors(v, t);
     err = load_segments(v, t, flags, ext);
     if (!err && t->ip > field_read(v, VMX_ES_LIMIT + 2 * SEG_CS))
@@ -343,6 +343,7 @@ int task_exit(struct vcpu *v)
         return 0;
     if (event.info & INTERRUPTION_HAS_ERROR && push_error(v, t.wide, event.error))
         return 0;
+    v->debug.progress = true;
     if (t.trap) {
         reg_write(v, HV_X86_DR6, reg_read(v, HV_X86_DR6) | 0x8000);
         exit_raise(v, EXC_DB);

@@ -206,9 +206,9 @@ void vcpu_set_reset(struct vcpu *v, bool init)
     field_write(v, VMX_CR3, 0);
     reg_write(v, HV_X86_CR2, 0);
     for (uint32_t i = 0; i < 4; i++)
-        reg_write(v, (hv_x86_reg_t)(HV_X86_DR0 + (int)i), 0);
-    reg_write(v, HV_X86_DR6, 0xffff0ff0);
-    field_write(v, VMX_DR7, 0x400);
+        dr_write(v, i, 0);
+    dr_write(v, 6, 0xffff0ff0);
+    dr_write(v, 7, 0x400);
     field_write(v, VMX_INTERRUPTIBILITY, 0);
     field_write(v, VMX_PENDING_DEBUG, 0);
     field_write(v, VMX_ACTIVITY, 0);
@@ -270,7 +270,7 @@ static void expire_timer(struct vcpu *v)
 /* Chooses the event for the next entry, and asks for windows for what cannot be taken now. */
 static void take_events(struct vcpu *v)
 {
-    uint32_t waiting = pending(v);
+    uint32_t waiting = debug_holds(v) ? 0 : pending(v);
     bool nmi = waiting & BP_IRQCHIP_NMI, interrupt = waiting & BP_IRQCHIP_INTR;
 
     if (nmi || interrupt) {
@@ -329,6 +329,8 @@ static uint32_t wakes(const struct vcpu *v)
 {
     uint32_t bits = BP_IRQCHIP_INIT | BP_IRQCHIP_SIPI;
 
+    if (debug_holds(v))
+        return bits;
     if (v->mp_state != BP_X86_MP_RUNNABLE)
         return bits;
     if (!(field_read(v, VMX_INTERRUPTIBILITY) & BLOCKED_BY_NMI))
@@ -356,6 +358,7 @@ int vcpu_run(void *self)
     struct vcpu *v = self;
     int stop;
 
+    debug_begin(v);
     field_write(v, VMX_TSC_OFFSET,
                 __atomic_load_n(&v->vm->tsc_offset, __ATOMIC_RELAXED) + (uint64_t)v->tsc_delta);
     for (;;) {
@@ -380,5 +383,7 @@ int vcpu_run(void *self)
         stop = enter(v);
         if (stop)
             return stop < 0 ? stop : stop - 1;
+        if (debug_stops(v))
+            return BP_STOP_DEBUG;
     }
 }

@@ -101,4 +101,8 @@ void vcpu_kick(void *self);
 int regs_get(void *self, const char *set, void *regs, uint32_t size);
 int regs_set(void *self, const char *set, const void *regs, uint32_t size);
 
+/* ---- debug.c -------------------------------------------------------------------------------- */
+
+const void *vm_extension(void *vm, const char *id);
+
 #endif

@@ -33,6 +33,7 @@ static const struct bp_cpu_ops interp_ops = {
     .vm_set = vm_set,
     .vm_time = vm_time,
     .code_changed = vm_code_changed,
+    .extension = vm_extension,
 };
 
 static const struct bp_model interp_model = {

@@ -14,6 +14,7 @@
 #define CPU_KVM_KVM_H
 
 #include <backplane/cpu.h>
+#include <backplane/ext/debug.h>
 #include <backplane/ext/x86.h>
 
 #include <linux/kvm.h>
@@ -113,6 +114,8 @@ struct vcpu {
     uint32_t stopped_count;    /* the APIC timer's current count */
     struct reset_state *reset;
     struct bp_x86_cpuid cpuid; /* as set; count 0: none yet */
+    struct bp_debug_request debug;
+    struct bp_debug_stop debug_stop;
 };
 
 /* ---- device.c ------------------------------------------------------------------------------- */
@@ -261,5 +264,11 @@ const void *doorbell_table(void);
  * The caller holds vm->lock. [any] */
 int routes_write(struct vm *vm);
 const void *dirty_log_table(void);
+
+/* ---- debug.c -------------------------------------------------------------------------------- */
+
+const void *debug_table(void);
+/* After KVM_EXIT_DEBUG: notes why; gives BP_STOP_DEBUG. [vcpu] */
+int debug_stopped(struct vcpu *v);
 
 #endif

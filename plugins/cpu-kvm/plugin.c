@@ -28,6 +28,8 @@ const void *vm_extension(void *self, const char *id)
         return doorbell_table();
     if (strcmp(id, BP_DIRTY_LOG_ID) == 0)
         return dirty_log_table();
+    if (strcmp(id, BP_DEBUG_ID) == 0)
+        return debug_table();
     return NULL;
 }
 

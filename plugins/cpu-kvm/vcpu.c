@@ -282,7 +282,7 @@ int vcpu_run(void *self)
         case KVM_EXIT_SHUTDOWN:
             return BP_STOP_TRIPLE_FAULT;
         case KVM_EXIT_DEBUG:
-            return BP_STOP_DEBUG;
+            return debug_stopped(v);
         case KVM_EXIT_SYSTEM_EVENT:
             exit_system_event(v);
             break;

@@ -13,6 +13,7 @@
 #define INTERP_CPU_H
 
 #include <backplane/cpu.h>
+#include <backplane/ext/debug.h>
 #include <backplane/ext/irqchip.h>
 #include <backplane/ext/x86.h>
 
@@ -231,6 +232,20 @@ struct engine;
 struct uop;
 struct trace_cpu;
 
+#define PROGRESS_INSN 1u  /* an instruction was run */
+#define PROGRESS_EVENT 2u /* an event was delivered */
+
+/* Debugging from outside: "bp.debug/1". */
+struct cpu_debug {
+    struct bp_debug_request request;
+    struct bp_debug_stop stop; /* of the last one */
+    uint32_t hits;             /* points that the present instruction met, one bit each */
+    uint8_t on;                /* the run loop looks at each instruction */
+    uint8_t watches;           /* a point for data */
+    uint8_t progress;          /* PROGRESS_*, of this cpu_run() */
+    uint8_t resumes;           /* the instruction at cpu.rip passes its points */
+};
+
 struct cpu {
     uint64_t reg[REGS];
     uint64_t cc_res, cc_src;
@@ -307,7 +322,8 @@ struct cpu {
     struct bp_x86_cpuid cpuid;
     struct trace_cpu *trace;        /* every instruction; NULL: none */
     struct trace_cpu *trace_events; /* what has a hook: trace.h; NULL: nothing is traced */
-    jmp_buf escape;                 /* of the run loop */
+    struct cpu_debug debug;
+    jmp_buf escape; /* of the run loop */
 };
 
 /* ---- leaving an instruction by an exception ------------------------------------------------- */

@@ -117,6 +117,8 @@ static inline void split_leave(struct cpu *c)
     pthread_mutex_unlock(&c->engine->split_lock);
 }
 
+/* As bp_debug.set; what it met is cpu.debug.stop. [vcpu] */
+int cpu_debug_set(struct cpu *c, const struct bp_debug_request *request);
 /* What CPUID answers from now on, and which instructions exist. [vcpu] */
 void cpu_cpuid_set(struct cpu *c, const struct bp_x86_cpuid *table);
 /* What the engine can offer: for vm_get("x86.cpuid/1"). [any] */

@@ -65,6 +65,8 @@ static bool take_interrupts(struct cpu *c)
         take_startup(c, pending);
     if (c->mp_state != BP_X86_MP_RUNNABLE)
         return false;
+    if (c->debug.request.flags & BP_DEBUG_HOLD)
+        return false;
     if (pending & BP_IRQCHIP_NMI && !c->nmi_masked && !(c->shadow & 2)) {
         c->chip->take(c->chip_self, c->index, BP_IRQCHIP_NMI, NULL);
         c->halted = 0;
@@ -150,14 +152,15 @@ static bool service(struct cpu *c)
     return false;
 }
 
-/* Raises #DB if an instruction breakpoint is at cpu.rip (SDM 3, 17.2.4 and 17.3.1.1). */
-static void check_breakpoints(struct cpu *c)
+/* Raises #DB if an instruction breakpoint is at cpu.rip (SDM 3, 17.2.4 and 17.3.1.1): true then,
+ * and the instruction is not run. */
+static bool check_breakpoints(struct cpu *c)
 {
     uint64_t la = c->mode & MODE_64 ? c->rip : (uint32_t)(c->seg[SEG_CS].base + c->rip);
     uint64_t hit = 0;
 
     if (c->rflags & FLAG_RF)
-        return;
+        return false;
     for (uint32_t n = 0; n < 4; n++)
         if (c->dr7 >> (n * 2) & 3 && (c->dr7 >> (16 + n * 4) & 3) == 0 && c->dr[n] == la)
             hit |= 1u << n;
@@ -166,11 +169,64 @@ static void check_breakpoints(struct cpu *c)
         c->event = (struct event){.vector = EXC_DB};
         event_deliver(c);
     }
+    return hit != 0;
 }
 
 static bool must_step(const struct cpu *c)
 {
-    return (c->rflags & (FLAG_TF | FLAG_RF)) || c->shadow || c->dr7 & DR7_ENABLED || c->trace;
+    return (c->rflags & (FLAG_TF | FLAG_RF)) || c->shadow || c->dr7 & DR7_ENABLED || c->trace ||
+           c->debug.on;
+}
+
+/* ---- debugging from outside ----------------------------------------------------------------- */
+
+/* Before the instruction at cpu.rip. True: its point stops it. */
+static bool debug_meets(struct cpu *c)
+{
+    uint64_t la = c->mode & MODE_64 ? c->rip : (uint32_t)(c->seg[SEG_CS].base + c->rip);
+    const struct bp_debug_request *r = &c->debug.request;
+
+    if (c->debug.resumes)
+        return false;
+    for (uint32_t n = 0; n < r->point_count; n++)
+        if (r->points[n].kind == BP_DEBUG_EXECUTE && r->points[n].address == la)
+            c->debug.hits |= 1u << n;
+    return c->debug.hits != 0;
+}
+
+/* Between two instructions. True: cpu_run() ends by BP_STOP_DEBUG. */
+static bool debug_stops(struct cpu *c)
+{
+    struct bp_debug_stop *stop = &c->debug.stop;
+
+    if (c->debug.hits) {
+        stop->reasons |= BP_DEBUG_BY_POINT;
+        stop->points = c->debug.hits;
+        c->debug.hits = 0;
+    }
+    if (c->debug.progress && c->debug.request.flags & BP_DEBUG_STEP)
+        stop->reasons |= c->debug.progress & PROGRESS_EVENT ? BP_DEBUG_BY_STEP | BP_DEBUG_BY_EVENT
+                                                            : BP_DEBUG_BY_STEP;
+    c->debug.progress = 0;
+    return stop->reasons != 0;
+}
+
+int cpu_debug_set(struct cpu *c, const struct bp_debug_request *request)
+{
+    struct cpu_debug *d = &c->debug;
+
+    if (!bp_debug_request_is_sound(request))
+        return -EINVAL;
+    d->request = *request;
+    d->request.size = sizeof(d->request);
+    d->on = (request->flags & (BP_DEBUG_STEP | BP_DEBUG_SOFTWARE)) || request->point_count;
+    d->watches = 0;
+    for (uint32_t n = 0; n < request->point_count; n++)
+        d->watches |= request->points[n].kind != BP_DEBUG_EXECUTE;
+    d->hits = d->progress = 0;
+    cpu_mode_changed(c);
+    cpu_pend(c, PEND_CHECK | PEND_IRQ);
+    return 0;
 }
 
 static void set_step(struct cpu *c, bool on)
@@ -195,8 +251,14 @@ static void step(struct cpu *c)
     uint8_t shadow = c->shadow;
     const struct uop *u;
 
-    if (c->dr7 & DR7_ENABLED && !(shadow & 2))
-        check_breakpoints(c);
+    if (unlikely(c->debug.on) && debug_meets(c))
+        return;
+    c->debug.resumes = 0;
+    if (c->dr7 & DR7_ENABLED && !(shadow & 2) && check_breakpoints(c)) {
+        c->shadow = 0;
+        cpu_pend(c, PEND_CHECK);
+        return;
+    }
     set_step(c, true);
     u = blocks_find(c);
     if (c->trace && u)
@@ -208,6 +270,7 @@ static void step(struct cpu *c)
         u = dispatch(c, u);
     c->shadow_before = 0;
     set_step(c, false);
+    c->debug.progress |= PROGRESS_INSN;
     if (c->trace)
         trace_insn_end(c);
     if (resumed)
@@ -253,7 +316,12 @@ static __attribute__((noinline)) void loop(struct cpu *c)
     }
 next:
     while (!c->shutdown) {
+        /* Before what comes next, and after it: an event that is delivered is a step of its own. */
+        if (unlikely(c->debug.on) && debug_stops(c))
+            return;
         if (unlikely(__atomic_load_n(&c->pend, __ATOMIC_ACQUIRE)) && service(c))
+            return;
+        if (unlikely(c->debug.on) && debug_stops(c))
             return;
         if (unlikely(c->halted || c->mp_state != BP_X86_MP_RUNNABLE))
             sleep_halted(c);
@@ -266,6 +334,9 @@ int cpu_run(struct cpu *c)
 {
     uint64_t saved;
 
+    c->debug.stop = (struct bp_debug_stop){.size = sizeof(c->debug.stop)};
+    c->debug.progress = 0;
+    c->debug.resumes = c->debug.on;
     saved = mxcsr_enter(c);
     remote_enter(c);
     loop(c);
@@ -273,6 +344,10 @@ int cpu_run(struct cpu *c)
         trace_leave(c);
     remote_leave(c);
     mxcsr_leave(c, saved);
+    if (unlikely(c->debug.stop.reasons)) {
+        c->left = 0;
+        return BP_STOP_DEBUG;
+    }
     if (unlikely(c->left)) {
         c->left = 0;
         return CPU_LEFT;

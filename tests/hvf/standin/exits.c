@@ -414,6 +414,9 @@ void exits_boundary(void *context, struct cpu *c)
     uint64_t proc = field_get(v, VMX_PROC_CONTROLS);
 
     (void)context;
+    /* An event was delivered: the monitor trap flag's exit comes first (SDM 3C, 25.5.2). */
+    if (c->debug.on && c->debug.progress)
+        return;
     if (__atomic_exchange_n(&v->interrupted, 0, __ATOMIC_SEQ_CST))
         leave(v, EXIT_EXTERNAL_INTERRUPT, 0, 0);
     if (proc & PROC_NMI_WINDOW && !c->nmi_masked && !(c->shadow & 2))

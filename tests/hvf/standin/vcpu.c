@@ -358,6 +358,17 @@ static void inject(struct standin_vcpu *v)
         c->rip += field_get(v, VMX_ENTRY_LENGTH);
 }
 
+/* The monitor trap flag (SDM 3C, 25.5.2): an exit after one instruction, or one delivery. */
+static void set_trap_flag(struct standin_vcpu *v)
+{
+    const struct bp_debug_request request = {
+        .size = sizeof(request),
+        .flags = field_get(v, VMX_PROC_CONTROLS) & PROC_TRAP_FLAG ? BP_DEBUG_STEP : 0};
+
+    if (v->c->debug.request.flags != request.flags)
+        cpu_debug_set(v->c, &request);
+}
+
 static void exit_with(struct standin_vcpu *v, uint32_t reason)
 {
     field_set(v, VMX_EXIT_REASON, reason);
@@ -382,16 +393,22 @@ hv_return_t hv_vcpu_run(hv_vcpuid_t vcpu)
     field_set(v, VMX_IDT_VECTORING, 0);
     field_set(v, VMX_EXIT_INTERRUPTION, 0);
     state_load(v);
+    set_trap_flag(v);
     inject(v);
     do {
         v->resume = false;
         cpu_pend(v->c, PEND_CHECK);
         left = cpu_run(v->c);
+        /* An instruction that was done here is one, too. */
+        if (left == CPU_LEFT && v->resume && v->c->debug.on)
+            left = BP_STOP_DEBUG;
     } while (left == BP_STOP_KICKED || (left == CPU_LEFT && v->resume));
     if (left == BP_STOP_TRIPLE_FAULT) {
         v->c->shutdown = 0;
         exit_with(v, EXIT_TRIPLE_FAULT);
     }
+    if (left == BP_STOP_DEBUG)
+        exit_with(v, EXIT_TRAP_FLAG);
     state_save(v);
     return left < 0 ? HV_ERROR : HV_SUCCESS;
 }

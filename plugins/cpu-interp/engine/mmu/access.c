@@ -44,12 +44,28 @@ static void check_alignment(struct cpu *c, const struct uop *u, uint64_t la, uin
         raise_error(c, u, EXC_AC, 0);
 }
 
+static void note_points(struct cpu *c, uint64_t la, uint32_t size, uint32_t access)
+{
+    const struct bp_debug_request *r = &c->debug.request;
+
+    for (uint32_t n = 0; n < r->point_count; n++) {
+        const struct bp_debug_point *p = &r->points[n];
+
+        if (p->kind == BP_DEBUG_EXECUTE || (p->kind == BP_DEBUG_WRITE && !(access & ACCESS_WRITE)))
+            continue;
+        if (p->address - la < size || la - p->address < p->length)
+            c->debug.hits |= 1u << n;
+    }
+}
+
 static void note_breakpoints(struct cpu *c, uint64_t la, uint32_t size, uint32_t access)
 {
     static const uint8_t bytes_of[4] = {1, 2, 8, 4};
 
     if (!c->slow || (access & ACCESS_SYSTEM))
         return;
+    if (c->debug.watches)
+        note_points(c, la, size, access);
     for (uint32_t n = 0; n < 4; n++) {
         uint32_t kind = (uint32_t)(c->dr7 >> (16 + 4 * n)) & 3;
         uint32_t bytes = bytes_of[c->dr7 >> (18 + 4 * n) & 3];

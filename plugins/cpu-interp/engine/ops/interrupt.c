@@ -355,6 +355,7 @@ void event_deliver(struct cpu *c)
         deliver(c, &d);
     }
     c->double_fault_stage = STAGE_NONE;
+    c->debug.progress |= PROGRESS_EVENT;
 }
 
 /* ---- software interrupts --------------------------------------------------------------------- */
@@ -408,6 +409,7 @@ void interrupt_soft(struct cpu *c, uint8_t vector, bool soft, uint64_t next)
 
     deliver(c, &d);
     c->no_step = 1;
+    c->debug.progress |= PROGRESS_EVENT;
 }
 
 static void int_n(struct cpu *c, uint8_t vector, uint64_t next)
@@ -442,6 +444,10 @@ static const struct uop *op_int3(struct cpu *c, const struct uop *u)
     uint64_t next = uop_next_rip(c, u);
 
     c->rip = uop_rip(c, u);
+    if (unlikely(c->debug.request.flags & BP_DEBUG_SOFTWARE)) {
+        c->debug.stop.reasons |= BP_DEBUG_BY_SOFTWARE;
+        cpu_leave(c);
+    }
     interrupt_soft(c, EXC_BP, true, next);
     LEAVE(c, c->rip);
 }

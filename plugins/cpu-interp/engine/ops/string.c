@@ -54,7 +54,8 @@ INLINE void begin(struct cpu *c, const struct uop *u, bool from, bool to)
 /* True: the repetition has to be left now, though it is not done. */
 INLINE bool interrupted(const struct cpu *c)
 {
-    return unlikely(__atomic_load_n(&c->pend, __ATOMIC_RELAXED)) || (c->rflags & FLAG_TF);
+    return unlikely(__atomic_load_n(&c->pend, __ATOMIC_RELAXED)) || (c->rflags & FLAG_TF) ||
+           unlikely(c->debug.on);
 }
 
 /* ---- addresses ------------------------------------------------------------------------------ */
@@ -138,7 +139,7 @@ static uint64_t movs_run(struct cpu *c, const struct uop *u, uint64_t count)
     uint8_t *from, *to;
     uint64_t n;
 
-    if (c->rflags & (FLAG_DF | FLAG_TF))
+    if (c->rflags & (FLAG_DF | FLAG_TF) || c->debug.on)
         return 0;
     from = run(c, u, source(c, u), ACCESS_READ, &from_bytes);
     if (!from || from_bytes < u->osize) /* the source's faults come first */
@@ -215,7 +216,7 @@ static uint64_t stos_run(struct cpu *c, const struct uop *u, uint64_t count)
     uint8_t *to;
     uint64_t n;
 
-    if (c->rflags & (FLAG_DF | FLAG_TF))
+    if (c->rflags & (FLAG_DF | FLAG_TF) || c->debug.on)
         return 0;
     to = run(c, u, destination(c, u, ACCESS_WRITE), ACCESS_WRITE, &bytes);
     if (!to)

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * cpu-kvm/debug.c - "bp.debug/1", by KVM_SET_GUEST_DEBUG (api.rst, 4.87).
+ *
+ * KVM steps by TF, which a guest can find set in flags that it, or an exception, pushes; and while
+ * there are points the guest's own breakpoints do not stop it. A delivery is not a step of its own:
+ * the first instruction of the handler is run with it.
+ */
+#include "kvm.h"
+
+#include <backplane/util/log.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#define DR6_BS 0x4000u
+#define DR7_FIXED 0x400u
+#define VECTOR_BP 3u
+
+#ifndef KVM_CAP_SET_GUEST_DEBUG2
+#define KVM_CAP_SET_GUEST_DEBUG2 195
+#endif
+#ifndef KVM_GUESTDBG_BLOCKIRQ
+#define KVM_GUESTDBG_BLOCKIRQ 0x00100000
+#endif
+
+static int debug_set(void *self, const struct bp_debug_request *request)
+{
+    struct kvm_guest_debug arg = {0};
+    struct vcpu *v = self;
+    const struct vm *vm = v->vm;
+
+    if (!bp_debug_request_is_sound(request))
+        return bp_failf(vm->host, vm->node, -EINVAL, "bp.debug/1: that request makes no sense");
+    if (request->flags & BP_DEBUG_HOLD &&
+        !(kvm_extension(vm->fd, KVM_CAP_SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ))
+        return bp_failf(vm->host, vm->node, -ENOTSUP,
+                        "this host's KVM cannot hold interrupts while a guest is debugged: it "
+                        "needs Linux 5.16 or later");
+    if (request->flags || request->point_count)
+        arg.control = KVM_GUESTDBG_ENABLE;
+    if (request->flags & BP_DEBUG_STEP)
+        arg.control |= KVM_GUESTDBG_SINGLESTEP;
+    if (request->flags & BP_DEBUG_SOFTWARE)
+        arg.control |= KVM_GUESTDBG_USE_SW_BP;
+    if (request->flags & BP_DEBUG_HOLD)
+        arg.control |= KVM_GUESTDBG_BLOCKIRQ;
+    if (request->point_count) {
+        arg.control |= KVM_GUESTDBG_USE_HW_BP;
+        arg.arch.debugreg[7] = DR7_FIXED;
+    }
+    for (uint32_t n = 0; n < request->point_count; n++) {
+        arg.arch.debugreg[n] = request->points[n].address;
+        arg.arch.debugreg[7] |= bp_debug_dr7(&request->points[n], n);
+    }
+    if (ioctl(v->fd, KVM_SET_GUEST_DEBUG, &arg))
+        return bp_failf(vm->host, vm->node, -errno, "KVM_SET_GUEST_DEBUG: %m");
+    v->debug = *request;
+    v->debug_stop = (struct bp_debug_stop){0};
+    return 0;
+}
+
+int debug_stopped(struct vcpu *v)
+{
+    const struct kvm_debug_exit_arch *arch = &v->run->debug.arch;
+    struct bp_debug_stop *stop = &v->debug_stop;
+
+    *stop = (struct bp_debug_stop){0};
+    if (arch->exception == VECTOR_BP) {
+        stop->reasons = BP_DEBUG_BY_SOFTWARE;
+        return BP_STOP_DEBUG;
+    }
+    if (arch->dr6 & DR6_BS || !v->debug.point_count)
+        stop->reasons = BP_DEBUG_BY_STEP;
+    stop->points = (uint32_t)arch->dr6 & ((1u << v->debug.point_count) - 1);
+    if (stop->points)
+        stop->reasons |= BP_DEBUG_BY_POINT;
+    return BP_STOP_DEBUG;
+}
+
+static void debug_why(void *self, struct bp_debug_stop *out)
+{
+    const struct vcpu *v = self;
+    uint32_t size = out->size < sizeof(*out) ? out->size : (uint32_t)sizeof(*out);
+
+    memcpy(out, &v->debug_stop, size);
+    out->size = size;
+}
+
+const void *debug_table(void)
+{
+    static const struct bp_debug table = {
+        .size = sizeof(table), .set = debug_set, .why = debug_why};
+
+    return &table;
+}
