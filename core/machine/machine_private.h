@@ -65,6 +65,7 @@ struct bp_node {
 #define CONTROL_RESUME_LAST 4u /* after the last CONTROL_PAUSE */
 
 struct machine_trace;
+struct compare_writes;
 
 struct bp_machine {
     struct bp_machine_options options;
@@ -121,7 +122,9 @@ struct bp_machine {
     pthread_mutex_t failure_lock; /* a leaf lock, for bp_node.failure: vCPUs fail at once */
     struct wake wake;             /* bp_machine_fd() */
     int log_fd;
-    struct machine_trace *trace; /* or NULL */
+    struct machine_trace *trace;   /* or NULL */
+    bool stepped;                  /* bp_machine_compare() runs the vCPU: letting go lets it not */
+    struct compare_writes *writes; /* atomic: where bp_machine_compare() wants to know, or NULL */
 };
 
 /* ---- log.c: messages
@@ -262,5 +265,14 @@ int machine_plan(struct bp_machine *m);
 int machine_plan_for(struct bp_machine *m, const struct model *auto_model);
 /* Ends a machine that runs or is paused, now. */
 void machine_end(struct bp_machine *m);
+/* Lets devices, time and vCPUs go, on a machine whose state says that it runs; the counterpart. */
+int machine_let_go(struct bp_machine *m);
+void machine_hold(struct bp_machine *m);
+
+/* ---- compare.c
+ * -------------------------------------------------------------------------------------------- */
+
+/* A device wrote [gpa, gpa + len) of the guest's memory. [any] */
+void machine_compare_written(struct compare_writes *w, uint64_t gpa, uint64_t len);
 
 #endif

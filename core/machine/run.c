@@ -59,7 +59,7 @@ static int start_loops(struct bp_machine *m)
 }
 
 /* Lets devices, time and vCPUs go. On failure what was started stands again. */
-static int let_go(struct bp_machine *m)
+int machine_let_go(struct bp_machine *m)
 {
     uint32_t started = 0;
     int err = 0;
@@ -82,15 +82,15 @@ static int let_go(struct bp_machine *m)
     m->cpu_model->cpu.vm_time(m->vm, BP_TIME_RUNS);
     /* Who asked before this asked vCPUs to park that were parked: the guest must not run on behind
      * its own power-off. */
-    if (!is_requested(m))
+    if (!is_requested(m) && !m->stepped)
         vcpus_run(m->vcpus);
     if (is_requested(m))
         vcpus_ask_to_park(m->vcpus);
     return 0;
 }
 
-/* Makes everything stand: the counterpart of let_go(). */
-static void hold(struct bp_machine *m)
+/* Makes everything stand: the counterpart of machine_let_go(). */
+void machine_hold(struct bp_machine *m)
 {
     if (!m->goes)
         return;
@@ -106,7 +106,7 @@ void machine_end(struct bp_machine *m)
 {
     if (m->state != BP_MACHINE_RUNNING && m->state != BP_MACHINE_PAUSED)
         return;
-    hold(m);
+    machine_hold(m);
     machine_set_state(m, BP_MACHINE_STOPPED);
     machine_dismantle(m);
 }
@@ -135,7 +135,7 @@ int bp_machine_start(struct bp_machine *m)
     if (!err)
         err = machine_boot(m, BP_RESET_COLD);
     if (!err)
-        err = let_go(m);
+        err = machine_let_go(m);
     if (err) {
         machine_dismantle(m);
         return err;
@@ -150,7 +150,7 @@ int bp_machine_pause(struct bp_machine *m)
         return 0;
     if (m->state != BP_MACHINE_RUNNING)
         return -EINVAL;
-    hold(m);
+    machine_hold(m);
     machine_set_state(m, BP_MACHINE_PAUSED);
     return 0;
 }
@@ -161,7 +161,7 @@ int bp_machine_resume(struct bp_machine *m)
         return 0;
     if (m->state != BP_MACHINE_PAUSED)
         return -EINVAL;
-    int err = let_go(m);
+    int err = machine_let_go(m);
     if (err)
         return err;
     machine_set_state(m, BP_MACHINE_RUNNING);
@@ -182,7 +182,7 @@ static int restart(struct bp_machine *m, uint64_t request)
 {
     bool paused = m->state == BP_MACHINE_PAUSED;
 
-    hold(m);
+    machine_hold(m);
     /* From here on requests are of the new run; one to leave that came before this is next. */
     if (!__atomic_compare_exchange_n(&m->request, &request, REQUEST_NONE, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED))
@@ -191,7 +191,7 @@ static int restart(struct bp_machine *m, uint64_t request)
         machine_log(m, BP_LOG_INFO, "the guest resets the machine");
     int err = machine_boot(m, BP_RESET_WARM);
     if (!err && !paused)
-        err = let_go(m);
+        err = machine_let_go(m);
     machine_set_state(m, err || paused ? BP_MACHINE_PAUSED : BP_MACHINE_RUNNING);
     return err;
 }

@@ -367,6 +367,9 @@ void machine_code_changed(struct bp_machine *m, uint64_t gpa, uint64_t len)
 {
     if (m->vm && len)
         m->cpu_model->cpu.code_changed(m->vm, gpa, len);
+    struct compare_writes *writes = __atomic_load_n(&m->writes, __ATOMIC_ACQUIRE);
+    if (writes && len)
+        machine_compare_written(writes, gpa, len);
 }
 
 static int host_dma_write(struct bp_node *node, uint64_t gpa, const void *from, uint64_t len)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * program/kit_options.c - the options of `validate`, `new` and `graph`.
+ * program/kit_options.c - the options of `validate`, `new`, `graph` and `compare`.
  */
 #include "program/parse.h"
 
@@ -39,9 +39,32 @@ uint32_t parse_kit_commands(const char *option)
 {
     if (!strcmp(option, "--format"))
         return 1u << OPTIONS_GRAPH;
+    if (!strcmp(option, "--backends") || !strcmp(option, "--until") ||
+        !strcmp(option, "--instructions") || !strcmp(option, "--serial-only"))
+        return 1u << OPTIONS_COMPARE;
     if (!strcmp(option, "--kind") || !strcmp(option, "--language"))
         return 1u << OPTIONS_NEW;
     return 1u << OPTIONS_VALIDATE;
+}
+
+/* 1: it is one of compare's, which was taken; 0: it is not; -EINVAL. */
+static int take_compare(struct parse *p, const char *argument)
+{
+    struct options_compare *c = &p->o->compare;
+
+    if (!strcmp(p->option, "--backends"))
+        c->backends = argument;
+    else if (!strcmp(p->option, "--until"))
+        c->until = argument;
+    else if (!strcmp(p->option, "--serial-only"))
+        c->serial_only = 1;
+    else if (strcmp(p->option, "--instructions") != 0)
+        return 0;
+    p->kit_option = p->option;
+    p->kit_commands = parse_kit_commands(p->option);
+    if (strcmp(p->option, "--instructions") != 0)
+        return 1;
+    return take_number(p, argument, UINT64_MAX, &c->instructions) ? -EINVAL : 1;
 }
 
 int parse_kit(struct parse *p, const char *argument)
@@ -53,7 +76,10 @@ int parse_kit(struct parse *p, const char *argument)
     } texts[] = {{"--check", &kit->check},       {"--model", &kit->model},
                  {"--input", &kit->input},       {"--kind", &kit->kind},
                  {"--language", &kit->language}, {"--format", &kit->format}};
+    int taken = take_compare(p, argument);
 
+    if (taken)
+        return taken < 0 ? taken : 0;
     p->kit_option = p->option;
     p->kit_commands = parse_kit_commands(p->option);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -92,5 +118,20 @@ int parse_finish_kit(struct parse *p)
     if (o->kit.input && (o->kit.check || o->kit.fuzz_s))
         return parse_fail(p, "--input runs one input alone, without %s",
                           o->kit.check ? "--check" : "--fuzz");
+    return 0;
+}
+
+int parse_finish_compare(struct parse *p)
+{
+    const struct options_compare *c = &p->o->compare;
+    const char *comma = c->backends ? strchr(c->backends, ',') : NULL;
+
+    if (!comma || comma == c->backends || !comma[1] || strchr(comma + 1, ','))
+        return parse_fail(p, "expected --backends FIRST,SECOND, as in --backends interp,kvm");
+    if (c->until && !*c->until)
+        return parse_fail(p, "--until: expected some text");
+    if (c->serial_only && c->instructions)
+        return parse_fail(p, "--instructions needs instructions to be counted, which --serial-only "
+                             "does not");
     return 0;
 }

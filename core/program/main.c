@@ -92,6 +92,8 @@ static int run_command(const struct options *o)
         return command_graph(o);
     case OPTIONS_COMPLETION:
         return command_completion(o);
+    case OPTIONS_COMPARE:
+        return command_compare(o);
     case OPTIONS_VERSION:
         printf("backplane %s, plugin ABI %u.%u\n", bp_version(), BP_ABI_MAJOR, BP_ABI_MINOR);
         return STATUS_OK;

@@ -418,6 +418,30 @@ static const struct option table[] = {
      NULL,
      take_trace_privilege,
      "trace only user (CPL 3) or kernel; all"},
+    HEADING("Two backends side by side"),
+    {"--backends",
+     {NULL},
+     "FIRST,SECOND",
+     NULL,
+     NULL,
+     parse_kit,
+     "compare: the two, as in interp,kvm"},
+    {"--until",
+     {NULL},
+     "TEXT",
+     NULL,
+     NULL,
+     parse_kit,
+     "compare: up to where the guest has written this"},
+    {"--instructions", {NULL}, "COUNT", NULL, NULL, parse_kit, "compare: so many at most"},
+    {"--serial-only",
+     {NULL},
+     NULL,
+     NULL,
+     NULL,
+     parse_kit,
+     "compare: let each run freely, and compare what is written to standard output, without the "
+     "kernel's times"},
     HEADING("Plugins of your own"),
     {"--seed",
      {NULL},
@@ -508,6 +532,7 @@ static const struct {
     {"validate", "validate FILE [OPTIONS]", "does a plugin keep the rules?"},
     {"completion", "completion SHELL", "what bash, zsh or fish needs to complete all this"},
     {"graph", "graph [FILE] [OPTIONS]", "draw it: sections, links, addresses, interrupts"},
+    {"compare", "compare [FILE] [OPTIONS]", "where two CPU backends first differ"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -525,7 +550,8 @@ const char *options_command(uint32_t command, const char **help)
 
 static uint32_t commands_of(const struct option *option)
 {
-    uint32_t machine = 1u << OPTIONS_RUN | 1u << OPTIONS_CHECK | 1u << OPTIONS_GRAPH;
+    uint32_t machine =
+        1u << OPTIONS_RUN | 1u << OPTIONS_CHECK | 1u << OPTIONS_GRAPH | 1u << OPTIONS_COMPARE;
 
     if (option->take == parse_kit)
         return parse_kit_commands(option->name);
@@ -755,10 +781,12 @@ static int check_arguments(struct parse *p)
 
     if (p->kit_option && !(p->kit_commands >> o->command & 1))
         return parse_fail(p, "%s is for %s", p->kit_option,
-                          p->kit_commands >> OPTIONS_VALIDATE & 1 ? "validate"
-                          : p->kit_commands >> OPTIONS_NEW & 1    ? "new"
-                                                                  : "graph");
-    if (o->command == OPTIONS_RUN || o->command == OPTIONS_CHECK || o->command == OPTIONS_GRAPH) {
+                          p->kit_commands >> OPTIONS_VALIDATE & 1  ? "validate"
+                          : p->kit_commands >> OPTIONS_NEW & 1     ? "new"
+                          : p->kit_commands >> OPTIONS_COMPARE & 1 ? "compare"
+                                                                   : "graph");
+    if (o->command == OPTIONS_RUN || o->command == OPTIONS_CHECK || o->command == OPTIONS_GRAPH ||
+        o->command == OPTIONS_COMPARE) {
         if (o->argument_count > 1)
             return parse_fail(
                 p, "there is one machine file at most, but both %.300s and %.300s are given",
@@ -768,6 +796,8 @@ static int check_arguments(struct parse *p)
             return parse_fail(p, "the name of the machine file is empty");
         if (o->json && o->command != OPTIONS_CHECK)
             return parse_fail(p, "--json is for check, plugins and validate");
+        if (o->command == OPTIONS_COMPARE && parse_finish_compare(p))
+            return -EINVAL;
         if (o->print_config && o->command != OPTIONS_RUN)
             return parse_fail(
                 p, "--print-config is for run: it prints the machine instead of running it");
@@ -776,7 +806,7 @@ static int check_arguments(struct parse *p)
     if (o->command == OPTIONS_IMG)
         return 0;
     if (p->machine_option)
-        return parse_fail(p, "%s is for run, check and graph", p->machine_option);
+        return parse_fail(p, "%s is for run, check, graph and compare", p->machine_option);
     if (o->command == OPTIONS_PLUGINS && o->argument_count &&
         (o->argument_count != 2 || !is_argument(o, 0, "show")))
         return parse_fail(p, "expected backplane plugins, or backplane plugins show NAME");

@@ -23,6 +23,7 @@
 #define OPTIONS_VALIDATE 7u   /* arguments: a plugin's file */
 #define OPTIONS_COMPLETION 8u /* arguments: a shell */
 #define OPTIONS_GRAPH 9u
+#define OPTIONS_COMPARE 10u /* as run */
 
 /* One call of bp_machine_set(), or with `keep` of bp_machine_default(). */
 struct setting {
@@ -44,6 +45,15 @@ struct options_kit {
     uint8_t reserved[6];
 };
 
+/* What `compare` is told; pointers into argv. */
+struct options_compare {
+    const char *backends;  /* "cpu-interp,cpu-kvm" */
+    const char *until;     /* or NULL */
+    uint64_t instructions; /* 0: not given */
+    uint8_t serial_only;
+    uint8_t reserved[7];
+};
+
 struct options {
     uint32_t command; /* OPTIONS_* */
     uint32_t argument_count;
@@ -57,6 +67,7 @@ struct options {
     uint8_t json;
     uint8_t reserved[6];
     struct options_kit kit;
+    struct options_compare compare;
     char error[1024]; /* one sentence after a failure */
 };
 

@@ -37,12 +37,14 @@ int parse_add(struct parse *p, const char *origin, const char *key, const char *
     __attribute__((format(printf, 4, 5)));
 /* Adds the devices' settings, when all options are known. -EINVAL, -ENOMEM. */
 int parse_finish(struct parse *p);
-/* Takes an option of `validate` or `new`, p->option. -EINVAL. */
+/* Takes an option of `validate`, `new` or `compare`, p->option. -EINVAL. */
 int parse_kit(struct parse *p, const char *argument);
 /* Bits of OPTIONS_*: the commands that such an option is for. */
 uint32_t parse_kit_commands(const char *option);
 /* Checks what they are given beside options. -EINVAL. */
 int parse_finish_kit(struct parse *p);
+/* Checks what `compare` is given. -EINVAL. */
+int parse_finish_compare(struct parse *p);
 void parse_free_settings(struct setting *settings, uint32_t count);
 
 #endif

@@ -17,7 +17,8 @@
 #define STATUS_RESET 8  /* the guest asked for a reset, with on-reset = exit */
 #define STATUS_PANIC 10 /* the guest said that it panicked */
 #define STATUS_TRIPLE_FAULT 12
-#define STATUS_INVALID 14 /* `validate` found something */
+#define STATUS_INVALID 14   /* `validate` found something */
+#define STATUS_DIFFERENT 16 /* `compare` found something */
 
 /* Where a program keeps its plugins, found from its own file so that a moved installation works:
  * writes the folder to `to`, of `size` bytes. NULL if there is none or it cannot be known: then the
@@ -38,6 +39,7 @@ int command_graph(const struct options *o);
 int command_new(const struct options *o);
 /* The script by which a shell completes words, made from the table of options. */
 int command_completion(const struct options *o);
+int command_compare(const struct options *o);
 
 /* A machine with the file and the options' settings in it; NULL after an error, which was told,
  * with the exit status in *status. `message` may be NULL: standard error. */

@@ -448,10 +448,10 @@ static void bad_94_commands(void **state)
     refuses("run a.ini --json", "--json is for check, plugins and validate");
     refuses("check a.ini --print-config",
             "--print-config is for run: it prints the machine instead of running it");
-    refuses("plugins --kernel k", "--kernel is for run, check and graph");
+    refuses("plugins --kernel k", "--kernel is for run, check, graph and compare");
     refuses("plugins list", "expected backplane plugins, or backplane plugins show NAME");
     refuses("plugins show", "expected backplane plugins, or backplane plugins show NAME");
-    refuses("new plugin x --disk d --json", "--disk is for run, check and graph");
+    refuses("new plugin x --disk d --json", "--disk is for run, check, graph and compare");
     refuses("new plugin", "expected backplane new plugin NAME");
     refuses("new machine x", "expected backplane new plugin NAME");
     refuses("new plugin x --json", "--json is for check, plugins and validate");
@@ -470,7 +470,24 @@ static void bad_validate(void **state)
     refuses("validate a --input f --check life", "--input runs one input alone, without --check");
     refuses("validate a --kind net", "--kind is for new");
     refuses("run m.ini --seed 1", "--seed is for validate");
-    refuses("validate a --kernel k", "--kernel is for run, check and graph");
+    refuses("validate a --kernel k", "--kernel is for run, check, graph and compare");
+}
+
+static void bad_compare(void **state)
+{
+    (void)state;
+    refuses("compare m.ini", "expected --backends FIRST,SECOND, as in --backends interp,kvm");
+    refuses("compare m.ini --backends kvm,",
+            "expected --backends FIRST,SECOND, as in --backends interp,kvm");
+    refuses("compare m.ini --backends a,b,c",
+            "expected --backends FIRST,SECOND, as in --backends interp,kvm");
+    refuses("compare m.ini --backends a,b --instructions x",
+            "--instructions: \"x\" is no number from 0 to 18446744073709551615");
+    refuses("compare m.ini --backends a,b --serial-only --instructions 5",
+            "--instructions needs instructions to be counted, which --serial-only does not");
+    refuses("compare a b --backends a,b",
+            "there is one machine file at most, but both a and b are given");
+    refuses("run m.ini --backends a,b", "--backends is for compare");
 }
 
 static void validate_takes_its_options(void **state)
@@ -534,6 +551,7 @@ int main(void)
         cmocka_unit_test(traces_are_keys_of_the_backend),
         cmocka_unit_test(the_bus_is_the_machines_to_trace),
         cmocka_unit_test(bad_validate),
+        cmocka_unit_test(bad_compare),
         cmocka_unit_test(validate_takes_its_options),
         cmocka_unit_test(trace_alone_brings_its_backend_which_overrides_nothing),
         cmocka_unit_test(bad_traces),

@@ -109,6 +109,39 @@ BP_API int bp_machine_wait(struct bp_machine *m, int timeout_ms, struct bp_exit 
  * The machine's own; -1 before bp_machine_start(). */
 BP_API int bp_machine_fd(struct bp_machine *m);
 
+/* What bp_machine_compare() is to do. */
+struct bp_compare {
+    uint32_t size;
+    uint32_t reserved;
+    const char *second;    /* plugin of the second backend, as `[cpu] plugin` names it */
+    const char *marker;    /* it is over when the guest has written this, a byte at a time, to one
+                            * port or address; at most 64 bytes; NULL: no such text */
+    uint64_t instructions; /* or after so many; 0: no limit */
+};
+
+/* How a comparison ended. */
+#define BP_COMPARE_SAME 0u      /* the limit or the marker came, and nothing had differed */
+#define BP_COMPARE_ENDED 1u     /* so had the guest: power off, reset, triple fault */
+#define BP_COMPARE_DIFFERENT 2u /* `text` says where and in what */
+
+struct bp_compare_end {
+    uint32_t size;           /* the caller's: no more is written */
+    uint32_t how;            /* BP_COMPARE_* */
+    uint64_t instructions;   /* done by both, and alike */
+    uint64_t flags_differed; /* steps after which arithmetic flags alone differed, as instructions
+                              * that leave them undefined may; the first one's address: */
+    uint64_t flags_address;
+    char text[2048]; /* lines for people, or empty */
+};
+
+/* Runs a machine with one vCPU, which was not started, to its end under its own backend, one
+ * instruction at a time, and the same instructions under a second one, which gets what devices
+ * answered the first. Ends at the first difference in what they ask of devices or in registers.
+ * Neither may be without "bp.debug/1", the first not with interrupt controllers of its own. 0 and
+ * *out; else errors as of bp_machine_start(). [main] */
+BP_API int bp_machine_compare(struct bp_machine *m, const struct bp_compare *what,
+                              struct bp_compare_end *out);
+
 /* Input to the char backend `section`, as if it had come from its other end. Returns the bytes
  * taken; -ENOENT, -ENOTSUP. */
 BP_API int64_t bp_machine_inject(struct bp_machine *m, const char *section, const void *data,

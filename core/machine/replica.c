@@ -1,0 +1,726 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * machine/replica.c - bp_machine_compare()'s second backend: a VM with a copy of the machine's
+ * memory and registers, and nothing else. What its vCPU asks of the world is answered as the
+ * recording has it; interrupts come where they came.
+ *
+ * A backend with interrupt controllers of its own (cpu-kvm) is one whose interrupts cannot be
+ * placed so, and which steps by TF. It does not run deliveries, nor what would lose TF or wait: it
+ * is given the first's registers after them, and the frame on the stack.
+ */
+#include "machine/compare.h"
+
+#include "plugin/normalise.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define RFLAGS_ARITHMETIC 0x8d5u
+#define AHEAD 7u /* instructions that one step by TF may take along */
+
+/* The one whose vCPU this thread is: the bus is called with nothing else that says so. */
+static __thread struct replica *running;
+
+/* ---- what is repeated ----------------------------------------------------------------------- */
+
+static const char *const kind_names[] = {
+    [EVENT_PORT_READ] = "reads port",
+    [EVENT_PORT_WRITE] = "writes port",
+    [EVENT_MEMORY_READ] = "reads a device at",
+    [EVENT_MEMORY_WRITE] = "writes a device at",
+    [EVENT_APIC_READ] = "reads its local APIC at",
+    [EVENT_APIC_WRITE] = "writes its local APIC at",
+    [EVENT_MSR_READ] = "reads MSR",
+    [EVENT_MSR_WRITE] = "writes MSR",
+    [EVENT_CR8_READ] = "reads CR8",
+    [EVENT_CR8_WRITE] = "writes CR8",
+    [EVENT_INTERRUPT] = "takes an interrupt",
+    [EVENT_TAKE] = "takes an NMI, INIT or SIPI",
+};
+
+static bool is_write(uint32_t kind)
+{
+    return kind == EVENT_PORT_WRITE || kind == EVENT_MEMORY_WRITE || kind == EVENT_APIC_WRITE ||
+           kind == EVENT_MSR_WRITE || kind == EVENT_CR8_WRITE;
+}
+
+static uint64_t cut(uint64_t value, uint32_t width)
+{
+    return width < 8 ? value & ((UINT64_C(1) << 8 * width) - 1) : value;
+}
+
+/* Leaves out what this backend's own interrupt controllers are asked. */
+static void pass_over(struct replica *r, uint32_t end)
+{
+    while (r->own_chip && r->at < end && r->recording->events[r->at].kind >= EVENT_APIC_READ)
+        r->at++;
+}
+
+/* The recorded event that this one is, or NULL: it differs, which is noted. */
+const struct event *replica_repeat(struct replica *r, enum event_kind kind, uint64_t address,
+                                   uint64_t value, uint32_t width)
+{
+    static const struct event nothing;
+    const struct event *e;
+
+    if (!r->active)
+        return &nothing;
+    pass_over(r, r->limit);
+    e = r->at < r->limit ? &r->recording->events[r->at] : NULL;
+    if (e && e->kind == kind &&
+        (kind == EVENT_INTERRUPT || (e->address == address && e->width == width)) &&
+        (!is_write(kind) || cut(e->value, width) == cut(value, width))) {
+        r->at++;
+        return e;
+    }
+    if (!r->has_differed) {
+        r->has_differed = true;
+        r->differs =
+            (struct event){.kind = kind, .address = address, .value = value, .width = width};
+        r->differs_at = r->at;
+    }
+    return NULL;
+}
+
+static uint64_t mmio_read(struct bp_vcpu *vcpu, uint64_t gpa, uint32_t width)
+{
+    const struct event *e = replica_repeat(running, EVENT_MEMORY_READ, gpa, 0, width);
+
+    (void)vcpu;
+    return e ? e->value : cut(UINT64_MAX, width);
+}
+
+static void mmio_write(struct bp_vcpu *vcpu, uint64_t gpa, uint64_t value, uint32_t width)
+{
+    (void)vcpu;
+    replica_repeat(running, EVENT_MEMORY_WRITE, gpa, value, width);
+}
+
+static uint32_t pio_read(struct bp_vcpu *vcpu, uint16_t port, uint32_t width)
+{
+    const struct event *e = replica_repeat(running, EVENT_PORT_READ, port, 0, width);
+
+    (void)vcpu;
+    return e ? (uint32_t)e->value : (uint32_t)cut(UINT32_MAX, width);
+}
+
+static void pio_write(struct bp_vcpu *vcpu, uint16_t port, uint32_t value, uint32_t width)
+{
+    (void)vcpu;
+    replica_repeat(running, EVENT_PORT_WRITE, port, value, width);
+}
+
+static int resolve(struct bp_vcpu *vcpu, uint64_t gpa, struct bp_slot *out)
+{
+    const struct replica *r = running;
+
+    (void)vcpu;
+    *out = (struct bp_slot){.base = gpa & ~UINT64_C(4095), .length = 4096};
+    for (uint32_t i = 0; r && i < r->slot_count; i++) {
+        const struct bp_mem_slot *s = &r->slots[i];
+
+        if (gpa - s->gpa < s->length) {
+            *out = (struct bp_slot){.base = s->gpa,
+                                    .length = s->length,
+                                    .ram = s->host,
+                                    .ram_flags = s->flags,
+                                    .generation = r->generation};
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
+
+static int enter(struct bp_vcpu *vcpu, const struct bp_slot *slot)
+{
+    (void)vcpu;
+    (void)slot;
+    return -ESTALE;
+}
+
+static void leave(struct bp_vcpu *vcpu, const struct bp_slot *slot)
+{
+    (void)vcpu;
+    (void)slot;
+}
+
+/* Its own: neither the machine's instances, nor an end of the machine. */
+static const void *host_extension(struct bp_node *node, const char *id)
+{
+    struct replica *r = (struct replica *)node;
+
+    return !strcmp(id, BP_IRQCHIP_ID) && !r->own_chip ? &r->chip_peer : NULL;
+}
+
+static void host_request(struct bp_node *node, uint32_t what, uint32_t code)
+{
+    (void)node;
+    (void)what;
+    (void)code;
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+static bool is_zero(const uint8_t *page)
+{
+    return !page[0] && !memcmp(page, page + 1, 4095);
+}
+
+/* Pages that are zeroes stay unmapped. */
+static void copy_pages(uint8_t *to, const uint8_t *from, uint64_t bytes)
+{
+    for (uint64_t at = 0; at < bytes; at += 4096)
+        if (!is_zero(from + at))
+            memcpy(to + at, from + at, 4096);
+}
+
+static void drop_slot(struct replica *r, uint32_t i)
+{
+    struct bp_mem_slot gone = r->slots[i];
+
+    gone.length = 0;
+    r->ops->mem_set(r->vm, &gone);
+    munmap(r->slots[i].host, r->slots[i].length);
+    r->slot_count--;
+    r->slots[i] = r->slots[r->slot_count];
+    r->first_slots[i] = r->first_slots[r->slot_count];
+}
+
+static uint32_t free_index(const struct replica *r)
+{
+    for (uint32_t index = 0;; index++) {
+        bool used = false;
+
+        for (uint32_t i = 0; i < r->slot_count; i++)
+            used |= r->slots[i].index == index;
+        if (!used)
+            return index;
+    }
+}
+
+static int add_slot(struct replica *r, const struct bp_mem_slot *first)
+{
+    struct bp_mem_slot *s = &r->slots[r->slot_count];
+    int err;
+
+    if (r->slot_count == sizeof(r->slots) / sizeof(r->slots[0]))
+        return error_set(&r->why, -E2BIG,
+                         "the guest has more stretches of memory than can be "
+                         "copied");
+    *s = *first;
+    s->index = free_index(r);
+    s->host = mmap(NULL, s->length, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (s->host == MAP_FAILED)
+        return error_set(&r->why, -ENOMEM, "there is no memory for a copy of the guest's");
+    copy_pages(s->host, first->host, s->length);
+    err = r->ops->mem_set(r->vm, s);
+    if (err) {
+        munmap(s->host, s->length);
+        node_failure(&r->node, err, &r->why);
+        return err;
+    }
+    r->first_slots[r->slot_count++] = *first;
+    return 0;
+}
+
+static bool same_slot(const struct bp_mem_slot *a, const struct bp_mem_slot *b)
+{
+    return a->gpa == b->gpa && a->length == b->length && a->host == b->host && a->flags == b->flags;
+}
+
+int replica_follow(struct replica *r)
+{
+    const struct bp_machine *m = r->machine;
+    int err = 0;
+
+    for (uint32_t i = 0; i < r->slot_count;) {
+        bool kept = false;
+
+        for (uint32_t k = 0; k < m->mem_slot_count; k++)
+            kept |= same_slot(&r->first_slots[i], &m->mem_slots[k]);
+        if (kept)
+            i++;
+        else
+            drop_slot(r, i);
+    }
+    for (uint32_t k = 0; k < m->mem_slot_count && !err; k++) {
+        bool there = false;
+
+        for (uint32_t i = 0; i < r->slot_count; i++)
+            there |= same_slot(&r->first_slots[i], &m->mem_slots[k]);
+        if (!there)
+            err = add_slot(r, &m->mem_slots[k]);
+    }
+    __atomic_add_fetch(&r->generation, 1, __ATOMIC_RELEASE);
+    return err;
+}
+
+/* The host address of guest memory here, if all of it is in one slot. */
+static uint8_t *memory_at(const struct replica *r, uint64_t gpa, uint64_t bytes)
+{
+    for (uint32_t i = 0; i < r->slot_count; i++) {
+        const struct bp_mem_slot *s = &r->slots[i];
+
+        if (gpa >= s->gpa && gpa - s->gpa < s->length && s->length - (gpa - s->gpa) >= bytes)
+            return s->host + (gpa - s->gpa);
+    }
+    return NULL;
+}
+
+void replica_written(struct replica *r, uint64_t gpa, uint64_t bytes)
+{
+    uint8_t *to = memory_at(r, gpa, bytes);
+
+    if (to && !ram_read(&r->machine->ram, gpa, to, bytes))
+        r->ops->code_changed(r->vm, gpa, bytes);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+/* A set that is moved from one vCPU to the other. */
+struct moving {
+    const char *set;
+    void *regs;
+    uint32_t size;
+};
+
+static int get_set(struct bp_vcpu *v, void *argument)
+{
+    const struct moving *s = argument;
+
+    return v->ops->regs_get(v->self, s->set, s->regs, s->size);
+}
+
+static int put_set(struct bp_vcpu *v, void *argument)
+{
+    const struct moving *s = argument;
+
+    return v->ops->regs_set(v->self, s->set, s->regs, s->size);
+}
+
+static int reset(struct bp_vcpu *v, void *argument)
+{
+    (void)argument;
+    return v->ops->vcpu_reset(v->self);
+}
+
+/* Those that the second does not have are of features that it does not show either. */
+static int put_msrs(struct bp_vcpu *v, void *argument)
+{
+    const struct moving *s = argument;
+    const struct bp_x86_msrs *all = s->regs;
+    struct bp_x86_msrs *one = calloc(1, sizeof(*one));
+
+    if (!one)
+        return -ENOMEM;
+    one->count = 1;
+    for (uint32_t i = 0; i < all->count; i++) {
+        one->msrs[0] = all->msrs[i];
+        v->ops->regs_set(v->self, BP_X86_MSR, one, sizeof(*one));
+    }
+    free(one);
+    return 0;
+}
+
+static int move_set(struct replica *r, const char *set, uint32_t size,
+                    int (*put)(struct bp_vcpu *v, void *argument))
+{
+    struct moving s = {.set = set, .regs = calloc(1, size), .size = size};
+    int err = s.regs ? vcpus_call(r->machine->vcpus, 0, get_set, &s) : -ENOMEM;
+
+    if (err)
+        error_set(&r->why, err, "the first backend does not tell %s: %s", set,
+                  node_failure(&r->machine->cpu_node, err, &(struct error){""}));
+    if (!err) {
+        err = vcpus_call(r->vcpus, 0, put, &s);
+        if (err)
+            error_set(&r->why, err, "%s does not take %s of the first backend: %s",
+                      r->model->plugin->name, set,
+                      node_failure(&r->node, err, &(struct error){""}));
+    }
+    free(s.regs);
+    return err;
+}
+
+static int move_state(struct replica *r)
+{
+    int err = move_set(r, BP_X86_CPUID, sizeof(struct bp_x86_cpuid), put_set);
+
+    if (!err)
+        err = vcpus_call(r->vcpus, 0, reset, NULL);
+    if (!err)
+        err = move_set(r, BP_X86_MSR, sizeof(struct bp_x86_msrs), put_msrs);
+    if (!err)
+        err = move_set(r, BP_X86_SYS, sizeof(struct bp_x86_sys), put_set);
+    if (!err)
+        err = move_set(r, BP_X86_FPU, sizeof(struct bp_x86_fpu), put_set);
+    if (!err)
+        err = move_set(r, BP_X86_GPR, sizeof(struct bp_x86_gpr), put_set);
+    return err;
+}
+
+static int set_debug(struct bp_vcpu *v, void *argument)
+{
+    const struct replica *r = argument;
+    struct bp_debug_request request = {.size = sizeof(request), .flags = BP_DEBUG_STEP};
+
+    if (r->own_chip)
+        request.flags |= BP_DEBUG_HOLD;
+    return r->debug.set(v->self, &request);
+}
+
+static void stopped(void *context, struct bp_vcpu *vcpu, int stop)
+{
+    (void)context;
+    (void)vcpu;
+    (void)stop;
+}
+
+static void fill_tables(struct replica *r)
+{
+    r->host = machine_host;
+    r->host.extension = host_extension;
+    r->host.request = host_request;
+    r->bus = (struct bp_bus){.size = sizeof(r->bus),
+                             .generation = &r->generation,
+                             .mmio_read = mmio_read,
+                             .mmio_write = mmio_write,
+                             .pio_read = pio_read,
+                             .pio_write = pio_write,
+                             .resolve = resolve,
+                             .enter = enter,
+                             .leave = leave};
+    r->deadline_ns = UINT64_MAX;
+    r->chip = replica_chip;
+    r->chip_peer = (struct bp_peer){.ops = &r->chip, .self = r};
+}
+
+static int adopt(struct bp_vcpu *v, void *argument)
+{
+    (void)v;
+    running = argument;
+    return 0;
+}
+
+int replica_new(struct bp_machine *m, const struct model *model, const struct recording *recording,
+                struct replica *r)
+{
+    const struct vcpu_events events = {.stopped = stopped, .context = r};
+    const void *config = plan_default_config(&m->plan, model), *debug;
+    int err;
+
+    r->machine = m;
+    r->model = model;
+    r->ops = &model->cpu;
+    r->recording = recording;
+    r->own_chip = model->flags & BP_MODEL_IRQCHIP;
+    r->node = (struct bp_node){.machine = m,
+                               .name = "second",
+                               .model = model,
+                               .domain = m->platform_domain,
+                               .loop = m->loop};
+    fill_tables(r);
+    if (!config)
+        return error_set(&r->why, -ENOMEM, "out of memory");
+    err = r->ops->vm_create(&r->host, &r->node, config, 1, &r->vm);
+    if (err) {
+        r->vm = NULL;
+        node_failure(&r->node, err, &r->why);
+        return err;
+    }
+    err = replica_follow(r);
+    if (err)
+        return err;
+    err = vcpus_new(1, r->ops, r->vm, m->bus, &r->bus, &events, &r->vcpus);
+    if (err) {
+        node_failure(&r->node, err, &r->why);
+        return err;
+    }
+    debug = r->ops->extension(r->vm, BP_DEBUG_ID);
+    if (!debug)
+        return error_set(&r->why, -ENOTSUP, "%s cannot step: it does not offer " BP_DEBUG_ID,
+                         model->plugin->name);
+    err = normalise(&r->debug, interface_find(BP_DEBUG_ID)->table, debug, &r->why);
+    if (!err)
+        err = vcpus_call(r->vcpus, 0, adopt, r);
+    if (!err)
+        err = move_state(r);
+    if (err)
+        return err;
+    r->ops->vm_time(r->vm, BP_TIME_RUNS);
+    err = vcpus_call(r->vcpus, 0, set_debug, r);
+    if (err)
+        node_failure(&r->node, err, &r->why);
+    return err;
+}
+
+void replica_free(struct replica *r)
+{
+    vcpus_free(r->vcpus);
+    if (r->vm)
+        r->ops->vm_time(r->vm, BP_TIME_STOPPED);
+    while (r->vm && r->slot_count)
+        drop_slot(r, 0);
+    if (r->vm)
+        r->ops->vm_destroy(r->vm);
+    if (r->machine)
+        node_release(&r->node);
+    memset(r, 0, sizeof(*r));
+}
+
+/* ---- what is left to the first -------------------------------------------------------------- */
+
+/* The opcode's place, past legacy and REX prefixes. */
+static const uint8_t *opcode(const struct state *s, uint32_t *left)
+{
+    uint32_t i = 0;
+
+    while (i < s->code_bytes) {
+        uint8_t b = s->code[i];
+
+        if (b != 0x66 && b != 0x67 && b != 0xf2 && b != 0xf3 && b != 0x2e && b != 0x36 &&
+            b != 0x3e && b != 0x26 && b != 0x64 && b != 0x65 && b != 0xf0 &&
+            !((b & 0xf0) == 0x40 && s->sys.efer & 0x400 && s->sys.cs.attributes & 0x2000))
+            break;
+        i++;
+    }
+    *left = s->code_bytes - i;
+    return s->code + i;
+}
+
+#define MSR_TSC 0x10u
+
+/* RDTSC, RDTSCP, RDPMC, RDRAND, RDSEED, RDMSR of the TSC: what they give is the first's. */
+static bool reads_the_world(const struct state *s, const struct bp_x86_gpr *before)
+{
+    uint32_t left;
+    const uint8_t *o = opcode(s, &left);
+
+    if (left < 2 || o[0] != 0x0f)
+        return false;
+    if (o[1] == 0x31 || o[1] == 0x33)
+        return true;
+    if (o[1] == 0x32)
+        return (uint32_t)before->rcx == MSR_TSC;
+    if (left < 3)
+        return false;
+    if (o[1] == 0x01)
+        return o[2] == 0xf9;
+    return o[1] == 0xc7 && o[2] >= 0xf0; /* of registers: /6 and /7 */
+}
+
+/* Ports and addresses of a PC's interrupt controllers and PIT, which such a backend keeps to
+ * itself. */
+static bool is_of_own_chip(const struct event *e)
+{
+    uint64_t a = e->address;
+
+    if (e->kind == EVENT_PORT_READ || e->kind == EVENT_PORT_WRITE)
+        return (a & ~UINT64_C(1)) == 0x20 || (a & ~UINT64_C(1)) == 0xa0 ||
+               (a & ~UINT64_C(1)) == 0x4d0 || (a & ~UINT64_C(3)) == 0x40 || a == 0x61;
+    if (e->kind == EVENT_MEMORY_READ || e->kind == EVENT_MEMORY_WRITE)
+        return a >> 12 == 0xfec00 || a >> 12 == 0xfee00;
+    return true;
+}
+
+/* HLT would wait in the kernel, SYSCALL and SYSENTER clear TF, and repeated OUTS are one step. */
+static bool is_not_for_tf(const struct recording *first, const struct state *from,
+                          const struct state *s)
+{
+    uint32_t left;
+    const uint8_t *o = opcode(s, &left);
+
+    for (uint32_t i = from == &first->before ? 0 : from->end; i < s->end; i++)
+        if (is_of_own_chip(&first->events[i]))
+            return true;
+    return s->is_delivery || (left && o > s->code && (o[0] & 0xfe) == 0x6e) ||
+           (left && o[0] == 0xf4) || (left > 1 && o[0] == 0x0f && (o[1] == 0x05 || o[1] == 0x34));
+}
+
+static int put_state(struct replica *r, struct bp_vcpu *v, const struct state *s)
+{
+    uint8_t *frame = s->frame_bytes ? memory_at(r, s->frame_gpa, s->frame_bytes) : NULL;
+    int err = v->ops->regs_set(v->self, BP_X86_SYS, &s->sys, sizeof(s->sys));
+
+    if (!err)
+        err = v->ops->regs_set(v->self, BP_X86_GPR, &s->gpr, sizeof(s->gpr));
+    if (!err && frame) {
+        memcpy(frame, s->frame, s->frame_bytes);
+        v->ops->code_changed(r->vm, s->frame_gpa, s->frame_bytes);
+    }
+    return err;
+}
+
+/* ---- differences ----------------------------------------------------------------------------- */
+
+static void tell_event(struct difference *d, const char *who, const struct event *e)
+{
+    if (e->kind == EVENT_INTERRUPT)
+        difference_add(d, "  the %s takes an interrupt\n", who);
+    else if (is_write(e->kind))
+        difference_add(d, "  the %s %s 0x%llx: 0x%llx, %u bytes\n", who, kind_names[e->kind],
+                       (unsigned long long)e->address, (unsigned long long)cut(e->value, e->width),
+                       e->width);
+    else
+        difference_add(d, "  the %s %s 0x%llx, %u bytes\n", who, kind_names[e->kind],
+                       (unsigned long long)e->address, e->width);
+}
+
+/* Device accesses of the step: those that were not repeated. */
+static void compare_events(struct replica *r, struct difference *d, uint32_t end)
+{
+    const struct recording *first = r->recording;
+
+    pass_over(r, end);
+    if (r->has_differed) {
+        if (r->differs_at < end)
+            tell_event(d, "first", &first->events[r->differs_at]);
+        else
+            difference_add(d, "  the first asks for nothing\n");
+        tell_event(d, "second", &r->differs);
+    } else if (r->at < end) {
+        tell_event(d, "first", &first->events[r->at]);
+        difference_add(d, "  the second asks for nothing\n");
+    }
+}
+
+/* ---- turns ---------------------------------------------------------------------------------- */
+
+/* Interrupts are made to wait where the first took them. */
+static void place_interrupts(struct replica *r, uint32_t from, uint32_t end)
+{
+    uint32_t bits = 0;
+
+    for (uint32_t i = from; i < end; i++) {
+        const struct event *e = &r->recording->events[i];
+
+        if (e->kind == EVENT_INTERRUPT)
+            bits |= BP_IRQCHIP_INTR;
+        else if (e->kind == EVENT_TAKE)
+            bits |= (uint32_t)e->value;
+    }
+    __atomic_store_n(&r->pending, bits, __ATOMIC_SEQ_CST);
+    if (bits)
+        r->user.attention(r->user.context);
+}
+
+static int run_step(struct replica *r, struct bp_vcpu *v, struct state *now, bool fpu)
+{
+    int stop;
+
+    do {
+        r->active = true;
+        stop = v->ops->vcpu_run(v->self);
+        r->active = false;
+    } while (stop == BP_STOP_KICKED);
+    if (stop < 0)
+        return stop;
+    now->stop = (uint32_t)stop;
+    return record_state(v, now, fpu);
+}
+
+/* Arithmetic flags alone: many instructions leave some of them undefined. */
+static bool only_flags_differ(const struct state *a, const struct state *b)
+{
+    struct bp_x86_gpr gpr = b->gpr;
+    struct difference d = {0};
+
+    gpr.rflags = (gpr.rflags & ~(uint64_t)RFLAGS_ARITHMETIC) | (a->gpr.rflags & RFLAGS_ARITHMETIC);
+    difference_gpr(&d, &a->gpr, &gpr);
+    return !d.found && (a->gpr.rflags ^ b->gpr.rflags) & RFLAGS_ARITHMETIC;
+}
+
+struct turn {
+    struct replica *replica;
+    struct recording *recording;
+    struct difference *out;
+};
+
+/* How many steps of the first more than one the second's last was. */
+static uint32_t steps_ahead(const struct replica *r, uint32_t n, const struct state *now)
+{
+    const struct recording *first = r->recording;
+
+    for (uint32_t i = 0; r->own_chip && i <= AHEAD && n + i < first->state_count; i++)
+        if (first->states[n + i].gpr.rip == now->gpr.rip && first->states[n + i].end >= r->at &&
+            first->states[n + i].gpr.rcx == now->gpr.rcx)
+            return i;
+    return 0;
+}
+
+static int one(struct turn *t, struct bp_vcpu *v, uint32_t *n, struct state *now)
+{
+    struct replica *r = t->replica;
+    struct recording *first = t->recording;
+    const struct state *from = *n ? &first->states[*n - 1] : &first->before;
+    const struct state *s = &first->states[*n];
+    int err;
+
+    t->out->step = *n;
+    r->has_differed = false;
+    if (r->own_chip && (is_not_for_tf(first, from, s) ||
+                        (first->ended && *n + 1 == first->state_count))) {
+        r->at = s->end;
+        return put_state(r, v, s);
+    }
+    if (!r->own_chip)
+        place_interrupts(r, *n ? from->end : 0, s->end);
+    r->limit = s->end;
+    /* A step by TF takes the instruction after MOV SS along, and some KVMs those after I/O. */
+    for (uint32_t i = 1; r->own_chip && i <= AHEAD && *n + i < first->state_count; i++)
+        r->limit = s[i].end;
+    err = run_step(r, v, now, s->has_fpu || r->own_chip);
+    if (err)
+        return err;
+    if (now->stop != s->stop) {
+        difference_add(t->out, "  the %s is in shutdown, by a triple fault\n",
+                       s->stop == BP_STOP_TRIPLE_FAULT ? "first" : "second");
+        return 0;
+    }
+    if (reads_the_world(s, &from->gpr)) {
+        now->gpr.rax = s->gpr.rax;
+        now->gpr.rdx = s->gpr.rdx;
+        now->gpr.rcx = s->gpr.rcx;
+        now->gpr = s->gpr.rip == now->gpr.rip ? s->gpr : now->gpr;
+        err = v->ops->regs_set(v->self, BP_X86_GPR, &now->gpr, sizeof(now->gpr));
+        if (err)
+            return err;
+    }
+    s = &first->states[ *n += steps_ahead(r, *n, now)];
+    compare_events(r, t->out, s->end);
+    if (only_flags_differ(s, now)) {
+        if (!first->flags_differ++)
+            first->flags_at = from->gpr.rip;
+        now->gpr.rflags = s->gpr.rflags;
+        err = v->ops->regs_set(v->self, BP_X86_GPR, &now->gpr, sizeof(now->gpr));
+    }
+    difference_states(t->out, s, now);
+    return err;
+}
+
+static int turn(struct bp_vcpu *v, void *argument)
+{
+    struct turn *t = argument;
+    struct state *now = malloc(sizeof(*now));
+    int err = now ? 0 : -ENOMEM;
+
+    t->replica->at = 0;
+    for (uint32_t n = 0; n < t->recording->state_count && !err && !t->out->found; n++)
+        err = one(t, v, &n, now);
+    free(now);
+    if (err)
+        node_failure(&t->replica->node, err, &t->replica->why);
+    return err;
+}
+
+int replica_turn(struct replica *r, struct recording *recording, struct difference *out)
+{
+    struct turn t = {.replica = r, .recording = recording, .out = out};
+
+    *out = (struct difference){0};
+    return vcpus_call(r->vcpus, 0, turn, &t);
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# compare_test.sh BACKPLANE PLUGINS GUESTS: `backplane compare` finds what is wrong with cpu-seeded, at the instruction
+# where it goes wrong; what it is told that makes no sense, it refuses.
+set -euo pipefail
+
+backplane=$1 plugins=$2 guests=$3
+failed=0
+
+# expect NAME STATUS TEXT WORD...: the command ends so, and says TEXT, whose lines are in one piece, on standard error.
+expect() {
+    local name=$1 status=$2 text=$3 got=0 said
+
+    shift 3
+    said=$(timeout 100 "$backplane" compare --plugin-path "$plugins" --set cpu.level=host "$@" 2>&1 >/dev/null </dev/null) ||
+        got=$?
+    if [ "$got" != "$status" ] || [[ "$said" != *"$text"* ]]; then
+        printf '%s: status %s, expected %s; it said\n%s\nexpected\n%s\n' "$name" "$got" "$status" "$said" "$text"
+        failed=1
+    fi
+}
+
+# hello.asm sets up registers in 3 instructions, and REP OUTSB writes a byte each step after.
+hello=$guests/hello.ini
+SEED_STEP=1000 expect 'no difference' 0 'cpu-interp and cpu-seeded do the same for 28 instructions, and the guest has ended' \
+    --backends interp,seeded "$hello"
+SEED_STEP=10 expect 'a register' 16 'cpu-interp and cpu-seeded differ after step 10, at 0x7c09 (code f3 6e ' \
+    --backends interp,seeded "$hello"
+SEED_STEP=10 expect 'nothing else' 16 '
+  rbx: 0x0 and 0x20000' --backends interp,seeded "$hello"
+SEED_STEP=10 expect 'before it' 0 'do the same for 9 instructions' --backends interp,seeded --instructions 9 "$hello"
+# The seventh letter of the text, step 10, is another one from step 5 on: what is written then differs, and no register.
+SEED_STEP=5 SEED_GPA=0x7c19 expect 'a write' 16 'differ after step 10, at 0x7c09' --backends interp,seeded "$hello"
+SEED_STEP=5 SEED_GPA=0x7c19 expect 'what is written' 16 ':
+  the first writes port 0x3f8: 0x66, 1 bytes
+  the second writes port 0x3f8: 0x67, 1 bytes' --backends interp,seeded "$hello"
+SEED_STEP=5 SEED_GPA=0x7c19 expect 'a marker before it' 0 'do the same for 8 instructions' \
+    --backends interp,seeded --until Hello "$hello"
+# Far into a run that the turns are many of.
+SEED_STEP=30000 expect 'a late one' 16 'differ after step 30000, at 0x' --backends interp,seeded "$guests/../isa/isa_exceptions.ini"
+
+times=$guests/../compare/times.ini
+expect 'the same text' 0 'cpu-interp and cpu-interp write the same' --serial-only --backends interp,interp "$times"
+SEED_GPA=0x7c47 expect 'times are left out' 0 'write the same' --serial-only --backends interp,seeded "$times"
+SEED_GPA=0x7c4f expect 'a letter is not' 16 'cpu-interp and cpu-seeded differ in line 1:
+  first
+  girst' --serial-only --backends interp,seeded "$times"
+SEED_GPA=0x7c4f expect 'it must write the marker' 16 'under cpu-seeded the guest does not write "first"' \
+    --serial-only --until first --backends interp,seeded "$times"
+
+expect 'one backend' 2 'expected --backends FIRST,SECOND, as in --backends interp,kvm' --backends interp "$hello"
+expect 'no backends' 2 'expected --backends FIRST,SECOND' "$hello"
+expect 'unknown backend' 4 "'cpu-nonsense' was not found" --backends interp,nonsense "$hello"
+expect 'several vCPUs' 2 'the machine has 3 vCPUs; a comparison is of one: --cpus 1' --backends interp,seeded \
+    "$guests/smp32.ini"
+expect 'counting text' 2 '--instructions needs instructions to be counted, which --serial-only does not' \
+    --backends interp,seeded --serial-only --instructions 5 "$hello"
+expect 'a backend that cannot step' 4 'cpu-fake cannot step: it does not offer bp.debug/1' --backends interp,fake "$hello"
+exit "$failed"
