@@ -25,6 +25,14 @@
 #define KVM_GUESTDBG_BLOCKIRQ 0x00100000
 #endif
 
+/* KVM keeps TF for the address that it was told of at, and for no other. */
+int debug_arm(struct vcpu *v)
+{
+    if (ioctl(v->fd, KVM_SET_GUEST_DEBUG, &v->guest_debug))
+        return bp_failf(v->vm->host, v->vm->node, -errno, "KVM_SET_GUEST_DEBUG: %m");
+    return 0;
+}
+
 static int debug_set(void *self, const struct bp_debug_request *request)
 {
     struct kvm_guest_debug arg = {0};
@@ -54,11 +62,10 @@ static int debug_set(void *self, const struct bp_debug_request *request)
         arg.arch.debugreg[n] = request->points[n].address;
         arg.arch.debugreg[7] |= bp_debug_dr7(&request->points[n], n);
     }
-    if (ioctl(v->fd, KVM_SET_GUEST_DEBUG, &arg))
-        return bp_failf(vm->host, vm->node, -errno, "KVM_SET_GUEST_DEBUG: %m");
+    v->guest_debug = arg;
     v->debug = *request;
     v->debug_stop = (struct bp_debug_stop){0};
-    return 0;
+    return debug_arm(v);
 }
 
 int debug_stopped(struct vcpu *v)

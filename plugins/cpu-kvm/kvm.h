@@ -115,6 +115,7 @@ struct vcpu {
     struct reset_state *reset;
     struct bp_x86_cpuid cpuid; /* as set; count 0: none yet */
     struct bp_debug_request debug;
+    struct kvm_guest_debug guest_debug; /* what that is to KVM */
     struct bp_debug_stop debug_stop;
 };
 
@@ -268,6 +269,8 @@ const void *dirty_log_table(void);
 /* ---- debug.c -------------------------------------------------------------------------------- */
 
 const void *debug_table(void);
+/* Before a run that is to be a step. 0; -errno after host->fail(). [vcpu] */
+int debug_arm(struct vcpu *v);
 /* After KVM_EXIT_DEBUG: notes why; gives BP_STOP_DEBUG. [vcpu] */
 int debug_stopped(struct vcpu *v);
 

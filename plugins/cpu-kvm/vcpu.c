@@ -263,6 +263,12 @@ int vcpu_run(void *self)
     int fd = v->fd;
 
     v->touched = true;
+    if (__builtin_expect(v->debug.flags & BP_DEBUG_STEP, 0)) {
+        int err = debug_arm(v);
+
+        if (err)
+            return err;
+    }
     for (;;) {
         if (__builtin_expect(ioctl(fd, KVM_RUN, 0) != 0, 0)) {
             /* EAGAIN: INIT or SIPI came to a vCPU that waited for it. */
