@@ -108,13 +108,14 @@ static void tell_difference(const struct comparison *c, const struct difference 
     const struct state *s = &r->states[d->step];
     const struct state *from = d->step ? s - 1 : &r->before;
     char code[3 * CODE_BYTES + 1] = "";
+    uint64_t number = c->done + d->step + 1;
 
-    for (uint32_t i = 0; i < s->code_bytes; i++)
+    for (size_t i = 0; i < s->code_bytes; i++)
         snprintf(code + 3 * i, sizeof(code) - 3 * i, " %02x", s->code[i]);
     snprintf(out->text, sizeof(out->text),
              "%s and %s differ after step %llu, at 0x%llx (code%s):\n%s",
              c->machine->cpu_model->plugin->name, c->replica.model->plugin->name,
-             (unsigned long long)(c->done + d->step + 1), (unsigned long long)from->gpr.rip,
+             (unsigned long long)number, (unsigned long long)from->gpr.rip,
              s->code_bytes ? code : " unreadable", d->text);
     out->how = BP_COMPARE_DIFFERENT;
     out->instructions = c->done + d->step;

@@ -662,8 +662,8 @@ static int one(struct turn *t, struct bp_vcpu *v, uint32_t *n, struct state *now
 
     t->out->step = *n;
     r->has_differed = false;
-    if (r->own_chip && (is_not_for_tf(first, from, s) ||
-                        (first->ended && *n + 1 == first->state_count))) {
+    if (r->own_chip &&
+        (is_not_for_tf(first, from, s) || (first->ended && *n + 1 == first->state_count))) {
         r->at = s->end;
         return put_state(r, v, s);
     }

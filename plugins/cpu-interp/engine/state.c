@@ -121,8 +121,7 @@ void cpu_mode_changed(struct cpu *c)
     c->no_sse = emulated || (c->cr4 & CR4_OSFXSR) == 0;
     c->no_avx = (c->cr0 & CR0_TS) != 0 || (c->cr4 & CR4_OSXSAVE) == 0 || (c->xcr0 & 6) != 6;
     /* From the next instruction on, the run loop must look at each one. */
-    if ((c->rflags & FLAG_TF) != 0 || c->shadow != 0 || (c->dr7 & 0xff) != 0 ||
-        c->debug.on)
+    if ((c->rflags & FLAG_TF) != 0 || c->shadow != 0 || (c->dr7 & 0xff) != 0 || c->debug.on)
         cpu_pend(c, PEND_CHECK);
 }
 

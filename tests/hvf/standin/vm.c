@@ -230,8 +230,8 @@ uint64_t standin_capability(hv_vmx_capability_t capability)
                                   PROC_INTERRUPT_WINDOW | PROC_TSC_OFFSET | PROC_HLT | PROC_INVLPG |
                                       PROC_MWAIT | PROC_RDPMC | PROC_RDTSC | PROC_CR3_LOAD |
                                       PROC_CR3_STORE | PROC_CR8_LOAD | PROC_CR8_STORE |
-                                      PROC_NMI_WINDOW | PROC_MOV_DR | PROC_TRAP_FLAG | PROC_IO | PROC_MONITOR |
-                                      PROC_PAUSE},
+                                      PROC_NMI_WINDOW | PROC_MOV_DR | PROC_TRAP_FLAG | PROC_IO |
+                                      PROC_MONITOR | PROC_PAUSE},
         [HV_VMX_CAP_PROCBASED2] = {PROC2_EPT | PROC2_VPID, PROC2_RDTSCP | PROC2_WBINVD |
                                                                PROC2_UNRESTRICTED | PROC2_INVPCID},
         [HV_VMX_CAP_ENTRY] = {0x11fb,
