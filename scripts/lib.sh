@@ -33,7 +33,7 @@ packages_lab=(qemu-system-x86)
 packages_aarch64=(gcc-aarch64-linux-gnu qemu-user-static)
 # shellcheck disable=SC2034
 packages_aarch64_target=(libc6-dev libcmocka-dev libinih-dev libjson-c-dev libzstd-dev libzydis-dev
-    liburing-dev zlib1g-dev)
+    liburing-dev zlib1g-dev libpcap-dev libslirp-dev libglib2.0-dev)
 # shellcheck disable=SC2034
 packages_firmware=(seabios grub-common grub-pc-bin e2fsprogs)
 # shellcheck disable=SC2034
