@@ -66,7 +66,7 @@ struct state {
     uint32_t is_delivery; /* the step was one of an exception or interrupt */
     uint32_t frame_bytes;
     uint64_t frame_gpa;
-    uint8_t frame[FRAME_BYTES]; /* of a delivery: what lies on the stack since */
+    uint8_t frame[FRAME_BYTES]; /* of a delivery or PUSHF: what lies on the stack since */
     uint8_t fpu[FPU_BYTES];
 };
 

@@ -330,6 +330,12 @@ static bool is_of_fpu(const struct state *s)
            s->code[i] == 0xc5 || s->code[i] == 0x9b;
 }
 
+/* PUSHF, in which TF would be seen. */
+static bool pushes_flags(const struct state *s)
+{
+    return s->code[0] == 0x9c || (s->code[0] == 0x66 && s->code[1] == 0x9c);
+}
+
 static bool is_requested(const struct bp_machine *m)
 {
     return __atomic_load_n(&m->request, __ATOMIC_ACQUIRE) != REQUEST_NONE;
@@ -362,7 +368,7 @@ static int step(struct bp_vcpu *v, struct recording *r, const struct state *from
     err = record_state(v, s, is_of_fpu(s));
     if (err)
         return err;
-    if (s->is_delivery)
+    if (s->is_delivery || pushes_flags(s))
         take_frame(m, s);
     s->end = r->event_count;
     r->state_count++;

@@ -527,7 +527,8 @@ static bool is_of_own_chip(const struct event *e)
     return true;
 }
 
-/* HLT would wait in the kernel, SYSCALL and SYSENTER clear TF, and repeated OUTS are one step. */
+/* HLT would wait in the kernel, PUSHF shows TF, SYSCALL and SYSENTER clear TF, and repeated OUTS
+ * are one step. */
 static bool is_not_for_tf(const struct recording *first, const struct state *from,
                           const struct state *s)
 {
@@ -537,8 +538,9 @@ static bool is_not_for_tf(const struct recording *first, const struct state *fro
     for (uint32_t i = from == &first->before ? 0 : from->end; i < s->end; i++)
         if (is_of_own_chip(&first->events[i]))
             return true;
-    return s->is_delivery || (left && o > s->code && (o[0] & 0xfe) == 0x6e) ||
-           (left && o[0] == 0xf4) || (left > 1 && o[0] == 0x0f && (o[1] == 0x05 || o[1] == 0x34));
+    return s->is_delivery || (left && o[0] == 0x9c) ||
+           (left && o > s->code && (o[0] & 0xfe) == 0x6e) || (left && o[0] == 0xf4) ||
+           (left > 1 && o[0] == 0x0f && (o[1] == 0x05 || o[1] == 0x34));
 }
 
 static int put_state(struct replica *r, struct bp_vcpu *v, const struct state *s)
