@@ -10,7 +10,7 @@ static struct rng_config configs[FUZZ_SETS];
 
 static void *config(uint32_t options, uint32_t set)
 {
-    configs[set] = (struct rng_config){.rate = (options & 0x7f) * 100u,
+    configs[set] = (struct rng_config){.rate = UINT64_C(100) * (options & 0x7f),
                                        .period = options & 0x80 ? 3600000 : 10};
     return &configs[set];
 }
