@@ -3,7 +3,7 @@
 #
 # Who may include whom, held by grep. Prints every line that breaks a rule; exit status 1 if there is one.
 #   core/include/backplane   libc and its own headers only
-#   plugins/X                <backplane/...>, its own folder, system headers; never another plugin or the core
+#   plugins/X                <backplane/...>, its own folder, <shared/...>, system headers; never another plugin or the core
 #   core                     never a plugin, never tests
 #   core/{base,memory,bus,loop}  never what stands above them: boot, pci, platform, machine, plugin, vcpu
 #   core/program             <backplane/machine.h>, base's helpers and its own folder only

@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             descriptor(&in);
             break;
         case 5:
-            which = take(&in, 1) % (sizeof(registers) / sizeof(registers[0]));
+            which = take(&in, 1) % (uint32_t)(sizeof(registers) / sizeof(registers[0]));
             world_write(registers[which], take(&in, 4));
             break;
         case 6:

@@ -227,7 +227,7 @@ static void mend(uint8_t *f, uint32_t len, uint32_t how)
 static void send_frame(struct bp_node *n, const struct bp_net *net, void *self, struct input *in)
 {
     uint8_t data[FRAME] = {0};
-    uint32_t how = take(in, 1), kind = (how & 0x3fu) % (sizeof(kinds) / sizeof(kinds[0]));
+    uint32_t how = take(in, 1), kind = (how & 0x3fu) % (uint32_t)(sizeof(kinds) / sizeof(kinds[0]));
     uint32_t changes = take(in, 1) % 8, len = kinds[kind].len, more = take(in, 2) % 1500u;
     uint32_t given = take(in, 1);
     struct bp_buf buf = {data, 0};

@@ -51,6 +51,7 @@ static inline int bp_finish_begin(struct bp_finish *f, uint8_t *data, uint32_t l
 {
     uint32_t kind = gso_type & ~BP_GSO_ECN;
 
+    memset(f, 0, sizeof(*f));
     f->whole = data;
     f->len = len;
     f->count = 1;
