@@ -253,6 +253,7 @@ static void a_network_whose_link_is_down_gets_nothing_and_its_stations_are_forgo
 /* A TCP packet with `payload` bytes, whose checksum is to be filled in. */
 static uint32_t tcp_packet(uint8_t *f, uint32_t payload)
 {
+    static const uint8_t addresses[8] = {10, 0, 0, 1, 10, 0, 0, 2};
     uint32_t len = 54 + payload;
 
     memset(f, 0, 54);
@@ -264,7 +265,8 @@ static uint32_t tcp_packet(uint8_t *f, uint32_t payload)
     bp_put_be16(f + 16, len - 14);
     f[22] = 64;
     f[23] = 6;
-    memcpy(f + 26, "\x0a\0\0\1\x0a\0\0\2", 8);
+    for (uint32_t i = 0; i < 8; i++)
+        f[26 + i] = addresses[i];
     bp_put_be16(f + 24, ~bp_sum(f + 14, 20, 0) & 0xffffu);
     f[46] = 0x50;
     f[47] = 0x18; /* ACK, PSH */

@@ -76,6 +76,7 @@ static void absent_net_functions_have_no_offloads_and_one_queue(void **state)
     assert_int_equal(out.set_queues(NULL, 1), 0);
     assert_int_equal(out.set_queues(NULL, 2), -EINVAL);
     assert_int_equal(out.set_queues(NULL, 0), -EINVAL);
+    assert_ptr_equal(out.port(&out), &out); /* and one port, the instance */
 }
 
 static void table_of_a_newer_plugin_is_cut(void **state)
