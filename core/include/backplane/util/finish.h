@@ -38,8 +38,10 @@ static inline uint32_t bp_offloads_needed(uint32_t flags, uint32_t gso_type)
 /* A frame that is being finished; filled by bp_finish_begin(). */
 struct bp_finish {
     struct bp_segments segments;
-    const uint8_t *whole; /* the frame, if it need not be cut */
-    uint32_t len, count;  /* bytes of it; plain frames that there will be, at least 1 */
+    const uint8_t *data; /* the frame */
+    uint32_t len, count; /* bytes of it; plain frames that there will be, at least 1 */
+    uint32_t cut;        /* it is cut; 0: it is plain now */
+    uint32_t reserved;
 };
 
 /* Prepares to make plain frames of the `len` bytes at `data`, which may be changed and must stay
@@ -52,7 +54,7 @@ static inline int bp_finish_begin(struct bp_finish *f, uint8_t *data, uint32_t l
     uint32_t kind = gso_type & ~BP_GSO_ECN;
 
     memset(f, 0, sizeof(*f));
-    f->whole = data;
+    f->data = data;
     f->len = len;
     f->count = 1;
     /* Of a datagram that becomes fragments, the checksum spans all of them. */
@@ -63,7 +65,7 @@ static inline int bp_finish_begin(struct bp_finish *f, uint8_t *data, uint32_t l
         return 0;
     if (bp_segment_begin(&f->segments, data, len, gso_type, csum_start, gso_size))
         return -1;
-    f->whole = NULL;
+    f->cut = 1;
     f->count = f->segments.count;
     return f->count > BP_FINISH_FRAMES_MAX ? -1 : 0;
 }
@@ -74,9 +76,9 @@ static inline int bp_finish_begin(struct bp_finish *f, uint8_t *data, uint32_t l
 static inline const uint8_t *bp_finish_frame(const struct bp_finish *f, uint32_t index,
                                              uint8_t *room, uint32_t *len)
 {
-    if (f->whole) {
+    if (!f->cut) {
         *len = f->len;
-        return f->whole;
+        return f->data;
     }
     *len = bp_segment(&f->segments, index, room);
     return room;
