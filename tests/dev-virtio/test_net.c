@@ -170,6 +170,32 @@ static void large_frames_fill_several_buffers(void **state)
     assert_false(rig_used(r, RX, NULL, NULL));
 }
 
+/* By the event index a guest that gave too few buffers has to notify when it gives the next. */
+static void too_few_buffers_ask_for_the_next(void **state)
+{
+    static uint8_t frame[3000];
+    struct rig *r = *state;
+    const uint8_t *device = rig_ram(r, RIG_DEVICE(RX));
+    uint32_t event;
+
+    rig_start(r, BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_F_EVENT_IDX), 2);
+    fill(frame, sizeof(frame));
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct rig_buffer b = {RXBUF + 0x1000 * i, 1024, 1};
+
+        assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), -EAGAIN);
+        event = bp_le16(device + (r->kind.packed ? 0u : 4u + 8u * RIG_QUEUE_SIZE));
+        assert_int_equal(event, i | (r->kind.packed ? 0x8000u : 0u));
+        rig_add(r, RX, &b, 1);
+        wire->resumes = 0;
+        rig_notify(r, RX);
+        assert_int_equal(wire->resumes, 1);
+    }
+    assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), 0);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_true(rig_used(r, RX, NULL, NULL));
+}
+
 static void bad_52_flood_without_buffers(void **state)
 {
     static uint8_t frame[3000];
@@ -685,6 +711,7 @@ static const struct CMUnitTest tests[] = {
     RIG_EACH(frames_go_both_ways, setup, teardown),
     RIG_EACH(a_full_wire_holds_the_ring, setup, teardown),
     RIG_EACH(large_frames_fill_several_buffers, setup, teardown),
+    RIG_EACH(too_few_buffers_ask_for_the_next, setup, teardown),
     RIG_EACH(a_frame_that_no_buffer_holds_is_dropped, setup, teardown),
     RIG_EACH(a_checksum_is_filled_in, setup, teardown),
     RIG_EACH(a_large_packet_is_cut, setup, teardown),

@@ -186,18 +186,17 @@ int net_receive(void *self, uint32_t queue, const struct bp_frame *frame)
         return -EADDRNOTAVAIL;
     mark = queue_mark(&v->queues[n]);
     err = fill(net, n, frame, len);
+    /* The place from where on the guest has to notify is behind the chains that were too few: it
+     * has given those. What it gives meanwhile makes each round longer than the last, and none
+     * longer than the queue. */
+    while (err == -EAGAIN && queue_arm(&v->queues[n])) {
+        queue_rewind(&v->queues[n], &mark);
+        err = fill(net, n, frame, len);
+    }
     if (err == -EAGAIN) {
         queue_rewind(&v->queues[n], &mark);
-        if (queue_arm(&v->queues[n]) && !(net->held & 1u << pair)) {
-            /* More came meanwhile: once more, then the guest has to notify. */
-            err = fill(net, n, frame, len);
-            if (err)
-                queue_rewind(&v->queues[n], &mark);
-        }
-        if (err == -EAGAIN) {
-            net->held |= 1u << pair;
-            return err;
-        }
+        net->held |= 1u << pair;
+        return err;
     }
     if (err == -EPROTO) {
         virtio_broken(v, v->queues[n].error);
