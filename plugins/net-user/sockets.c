@@ -12,9 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define EVENTS_AT_ONCE 256
+#define BACKLOG 128 /* connections that wait for libslirp to take them */
 
 int user_sockets_init(struct user_sockets *s)
 {
@@ -59,6 +61,17 @@ void user_sockets_look(struct user_sockets *s)
     }
 }
 
+/* A forwarded port of libslirp's lets one connection wait, and the kernel has the next ones try
+ * again a second later. */
+static void let_more_wait(int fd)
+{
+    int listens = 0;
+    socklen_t len = sizeof(listens);
+
+    if (!getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) && listens)
+        listen(fd, BACKLOG); /* if that fails, it is as it was */
+}
+
 static void watch(struct user_sockets *s, int fd, uint8_t events)
 {
     struct user_socket *socket = &s->by_fd[fd];
@@ -67,6 +80,8 @@ static void watch(struct user_sockets *s, int fd, uint8_t events)
 
     if (events == socket->watched)
         return;
+    if (!socket->watched)
+        let_more_wait(fd);
     err = epoll_ctl(s->epoll,
                     !events           ? EPOLL_CTL_DEL
                     : socket->watched ? EPOLL_CTL_MOD

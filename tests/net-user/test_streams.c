@@ -5,6 +5,7 @@
  */
 #include "stack.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -78,6 +79,32 @@ static void forward_carries_bytes_both_ways(void **state)
         tcp_turn(s, &c);
     assert_int_equal(c.closed, TCP_FIN);
     tcp_free(&c);
+    stack_free(s);
+}
+
+/* The kernel takes them at once; one for which there is no room has to try again a second later. */
+static void many_may_connect_at_once(void **state)
+{
+    struct user_config config = default_config();
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    uint32_t port, connected = 0;
+    struct stack *s = forwarded(&config, &port);
+    int fds[100];
+
+    (void)state;
+    to.sin_port = htons((uint16_t)port);
+    for (uint32_t i = 0; i < 100; i++) {
+        socklen_t len = sizeof(to);
+        struct sockaddr_in peer;
+
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        assert_true(fds[i] >= 0);
+        connect(fds[i], (struct sockaddr *)&to, sizeof(to));
+        connected += !getpeername(fds[i], (struct sockaddr *)&peer, &len);
+    }
+    assert_int_equal(connected, 100);
+    for (uint32_t i = 0; i < 100; i++)
+        close(fds[i]);
     stack_free(s);
 }
 
@@ -281,6 +308,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(forward_carries_bytes_both_ways),
+        TEST(many_may_connect_at_once),
         TEST(guest_reaches_a_program_of_the_host),
         TEST(segments_are_no_longer_than_the_guest_asked_for),
         TEST(nobody_at_the_port_is_a_reset),
