@@ -44,6 +44,7 @@ enum event_kind {
     EVENT_CR8_WRITE,
     EVENT_INTERRUPT, /* one was taken; value: its vector */
     EVENT_TAKE,      /* NMI, INIT or SIPI; address: the bits asked for, value: those taken */
+    EVENT_FERR,      /* FERR# is told; value: its level, result: IGNNE# */
 };
 
 struct event {
@@ -121,6 +122,7 @@ struct replica {
     bool active;   /* a step runs: what is asked is repeated */
     const struct recording *recording;
     uint32_t at, limit;   /* events[at, limit) may be repeated now */
+    uint32_t from;        /* the first event of the step */
     struct event differs; /* what was asked instead of events[at] */
     uint32_t differs_at;
     bool has_differed;
@@ -164,6 +166,9 @@ int replica_turn(struct replica *r, struct recording *recording, struct differen
  * zeroes. [vcpu] */
 const struct event *replica_repeat(struct replica *r, enum event_kind kind, uint64_t address,
                                    uint64_t value, uint32_t width);
+
+/* FERR# of the second is told: gives IGNNE#. [vcpu] */
+uint32_t replica_ferr(const struct replica *r, uint32_t level);
 
 /* ---- replica_chip.c ------------------------------------------------------------------------- */
 

@@ -174,6 +174,16 @@ static uint32_t chip_take(void *self, uint32_t vcpu, uint32_t bits, uint32_t *si
     return taken;
 }
 
+static uint32_t chip_ferr_set(void *self, uint32_t vcpu, uint32_t level)
+{
+    uint32_t ignne = running->chip.ferr_set(self, vcpu, level);
+    struct event *e = note(EVENT_FERR, 0, level, 4);
+
+    if (e)
+        e->result = (int32_t)ignne;
+    return ignne;
+}
+
 static int adopt(struct bp_vcpu *v, void *argument)
 {
     (void)v;
@@ -204,6 +214,7 @@ int record_begin(struct recording *r, struct bp_machine *m)
     m->irqchip_ops.cr8_set = chip_cr8_set;
     m->irqchip_ops.acknowledge = chip_acknowledge;
     m->irqchip_ops.take = chip_take;
+    m->irqchip_ops.ferr_set = chip_ferr_set;
     return 0;
 }
 

@@ -39,6 +39,7 @@ static const char *const kind_names[] = {
     [EVENT_CR8_WRITE] = "writes CR8",
     [EVENT_INTERRUPT] = "takes an interrupt",
     [EVENT_TAKE] = "takes an NMI, INIT or SIPI",
+    [EVENT_FERR] = "tells FERR#",
 };
 
 static bool is_write(uint32_t kind)
@@ -52,11 +53,30 @@ static uint64_t cut(uint64_t value, uint32_t width)
     return width < 8 ? value & ((UINT64_C(1) << 8 * width) - 1) : value;
 }
 
-/* Leaves out what this backend's own interrupt controllers are asked. */
+/* Leaves out what this backend's own interrupt controllers are asked, and FERR#: a processor that
+ * waits for an interrupt tells it again and again, and not at all where one waits already. */
 static void pass_over(struct replica *r, uint32_t end)
 {
-    while (r->own_chip && r->at < end && r->recording->events[r->at].kind >= EVENT_APIC_READ)
+    const struct event *events = r->recording->events;
+
+    while (r->at < end && (events[r->at].kind == EVENT_FERR ||
+                           (r->own_chip && events[r->at].kind >= EVENT_APIC_READ)))
         r->at++;
+}
+
+/* IGNNE#, as it was when the first told this level last in the step; 1 if it did not, so that the
+ * second goes on and it is seen what differs. The interrupt that ends the wait came before it. */
+uint32_t replica_ferr(const struct replica *r, uint32_t level)
+{
+    const struct recording *first = r->recording;
+    uint32_t ignne = 1;
+
+    for (uint32_t i = r->from; r->active && i < r->limit; i++)
+        if (first->events[i].kind == EVENT_FERR && first->events[i].value == level)
+            ignne = (uint32_t)first->events[i].result;
+    if (level && !ignne)
+        r->user.attention(r->user.context);
+    return ignne;
 }
 
 /* The recorded event that this one is, or NULL: it differs, which is noted. */
@@ -671,6 +691,7 @@ static int one(struct turn *t, struct bp_vcpu *v, uint32_t *n, struct state *now
     }
     if (!r->own_chip)
         place_interrupts(r, *n ? from->end : 0, s->end);
+    r->from = *n ? from->end : 0;
     r->limit = s->end;
     /* A step by TF takes the instruction after MOV SS along, and some KVMs those after I/O. */
     for (uint32_t i = 1; r->own_chip && i <= AHEAD && *n + i < first->state_count; i++)

@@ -102,6 +102,12 @@ static uint32_t chip_take(void *self, uint32_t vcpu, uint32_t bits, uint32_t *si
     return e ? (uint32_t)e->value : 0;
 }
 
+static uint32_t chip_ferr_set(void *self, uint32_t vcpu, uint32_t level)
+{
+    (void)vcpu;
+    return replica_ferr(self, level);
+}
+
 static int chip_apic_base_set(void *self, uint32_t vcpu, uint64_t value)
 {
     struct replica *r = self;
@@ -155,4 +161,5 @@ const struct bp_irqchip replica_chip = {.size = sizeof(replica_chip),
                                         .post = chip_post,
                                         .expire = chip_nothing,
                                         .tsc_changed = chip_nothing,
-                                        .apic_base_set = chip_apic_base_set};
+                                        .apic_base_set = chip_apic_base_set,
+                                        .ferr_set = chip_ferr_set};

@@ -40,6 +40,9 @@ SEED_STEP=5 SEED_GPA=0x7c19 expect 'a marker before it' 0 'do the same for 8 ins
 # Far into a run that the turns are many of.
 SEED_STEP=30000 expect 'a late one' 16 'differ after step 30000, at 0x' --backends interp,seeded "$guests/../isa/isa_exceptions.ini"
 
+# FERR# goes to the interrupt controllers, and IGNNE# comes from them.
+expect 'x87 errors by IRQ 13' 0 'instructions, and the guest has ended' --backends interp,interp "$guests/../isa/isa_ferr.ini"
+
 times=$guests/../compare/times.ini
 expect 'the same text' 0 'cpu-interp and cpu-interp write the same' --serial-only --backends interp,interp "$times"
 SEED_GPA=0x7c47 expect 'times are left out' 0 'write the same' --serial-only --backends interp,seeded "$times"
