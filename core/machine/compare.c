@@ -143,8 +143,8 @@ static int turn(struct comparison *c, struct bp_compare_end *out)
     err = replica_turn(&c->replica, &c->recording, &d);
     if (!err && !d.found) {
         c->done += c->recording.state_count;
-        copy_writes(c);
         err = replica_follow(&c->replica);
+        copy_writes(c);
     }
     if (err) {
         machine_log(m, BP_LOG_ERROR, "%s: %s", c->replica.model->plugin->name, c->replica.why.text);

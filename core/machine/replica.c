@@ -291,12 +291,21 @@ static uint8_t *memory_at(const struct replica *r, uint64_t gpa, uint64_t bytes)
     return NULL;
 }
 
+/* What lies there for processors: RAM below a ROM is written to as well, and not seen. */
 void replica_written(struct replica *r, uint64_t gpa, uint64_t bytes)
 {
-    uint8_t *to = memory_at(r, gpa, bytes);
+    for (uint32_t i = 0; i < r->slot_count; i++) {
+        const struct bp_mem_slot *s = &r->slots[i];
+        uint64_t from = gpa > s->gpa ? gpa - s->gpa : 0, part;
 
-    if (to && !ram_read(&r->machine->ram, gpa, to, bytes))
-        r->ops->code_changed(r->vm, gpa, bytes);
+        if (from >= s->length || s->gpa + from - gpa >= bytes)
+            continue;
+        part = bytes - (s->gpa + from - gpa);
+        if (part > s->length - from)
+            part = s->length - from;
+        memcpy(s->host + from, r->first_slots[i].host + from, part);
+        r->ops->code_changed(r->vm, s->gpa + from, part);
+    }
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
