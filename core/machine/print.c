@@ -3,7 +3,8 @@
  * machine/print.c - a plan as a machine file: every section, every key, defaults included.
  *
  * Text that was written is printed as it was written ("0x3f8" stays hexadecimal), paths absolute,
- * so that the file may stand anywhere. A key without value is shown in a comment.
+ * so that the file may stand anywhere. A key without value is shown in a comment, and so is the
+ * default that depends on the host: [cpu] level.
  */
 #include "machine/parts.h"
 
@@ -119,7 +120,12 @@ static void print_cpu(FILE *out, const struct plan *plan, const struct config *c
         print_plugin(out, plan, section, plan->cpu_model);
     else
         print_value(out, "plugin", "auto");
-    print_props(out, section, settings_cpu, &plan->cpu);
+    for (const struct bp_prop *prop = settings_cpu; prop->name; prop++) {
+        /* Written down it would be asked for, and give way to v2 no more. */
+        if (!strcmp(prop->name, "level") && !plan->cpu.level_given)
+            fputs("; ", out);
+        print_prop(out, section, prop, &plan->cpu);
+    }
     if (plan->cpu_model)
         print_props(out, section, plan->cpu_model->props, plan->cpu_config);
 }

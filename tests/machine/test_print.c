@@ -94,6 +94,26 @@ static void printed_machine_is_the_same_plan(void **state)
     assert_int_equal(p->plan.count, 8);
 }
 
+/* A level that was not asked for may give way to v2, of the printed machine too. */
+static void printed_level_is_given_if_it_was(void **state)
+{
+    static const char *const levels[] = {"", "level = v3\n", "level = v2\n"};
+    struct planned *p = *state;
+
+    for (unsigned i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        char machine[128], *text;
+
+        snprintf(machine, sizeof(machine), "[cpu]\nplugin = auto\n%s[boot]\nkernel = image\n",
+                 levels[i]);
+        planned_accepts(p, machine);
+        text = plan_print(&p->plan, &p->config);
+        assert_non_null(strstr(text, i ? levels[i] : "\n; level = v3\n"));
+        planned_accepts(p, text);
+        free(text);
+        assert_int_equal(p->plan.cpu.level_given, i > 0);
+    }
+}
+
 /* Every value that must be quoted, as a command line, which is the wildest that users write. */
 static void any_value_survives_printing(void **state)
 {
@@ -125,6 +145,7 @@ int main(void)
         PLANNED_TEST(print_config_is_the_golden_text),
         PLANNED_TEST(printed_machine_prints_the_same),
         PLANNED_TEST(printed_machine_is_the_same_plan),
+        PLANNED_TEST(printed_level_is_given_if_it_was),
         PLANNED_TEST(any_value_survives_printing),
     };
 
