@@ -4,8 +4,9 @@
  * the other, until something differs.
  *
  * While the second has its turn the machine stands, its devices and guest time too: to the guest
- * time passes as the first backend runs. Memory that devices write is copied after the turn in
- * which they did, so a guest that looks for it without waiting for an interrupt can seem to differ.
+ * time passes as the first backend runs. A turn ends when a device has written to memory, which is
+ * copied then. What devices' threads write while a step runs may be seen by that step, or not: a
+ * guest that looks for it without waiting for an interrupt can seem to differ.
  */
 #include "machine/compare.h"
 
@@ -46,6 +47,19 @@ void machine_compare_written(struct compare_writes *w, uint64_t gpa, uint64_t le
         w->all = true;
     }
     pthread_mutex_unlock(&w->lock);
+}
+
+bool compare_has_writes(const struct bp_machine *m)
+{
+    struct compare_writes *w = __atomic_load_n(&m->writes, __ATOMIC_ACQUIRE);
+    bool has = false;
+
+    if (w) {
+        pthread_mutex_lock(&w->lock);
+        has = w->count || w->all;
+        pthread_mutex_unlock(&w->lock);
+    }
+    return has;
 }
 
 static void copy_writes(struct comparison *c)

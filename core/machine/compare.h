@@ -136,6 +136,11 @@ struct difference {
     char text[1024]; /* lines */
 };
 
+/* ---- compare.c ------------------------------------------------------------------------------ */
+
+/* Did devices write to memory in this turn? [any] */
+bool compare_has_writes(const struct bp_machine *m);
+
 /* ---- record.c ------------------------------------------------------------------------------- */
 
 /* Puts the scribe into the machine's tables, before its vCPU runs. 0 or -errno. [main] */

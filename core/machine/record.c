@@ -416,7 +416,8 @@ static int turn(struct bp_vcpu *v, void *argument)
             r->event_count > TURN_EVENTS - STEP_EVENTS || r->marker_met ||
             is_requested(r->machine) || (r->state_count && from->stop == BP_STOP_TRIPLE_FAULT) ||
             /* The other's memory must follow before it goes on. */
-            __atomic_load_n(r->bus.generation, __ATOMIC_ACQUIRE) != generation)
+            __atomic_load_n(r->bus.generation, __ATOMIC_ACQUIRE) != generation ||
+            compare_has_writes(r->machine))
             break;
         result = step(v, r, from, &r->states[r->state_count]);
         if (result == 0)

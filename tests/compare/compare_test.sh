@@ -43,6 +43,9 @@ SEED_STEP=30000 expect 'a late one' 16 'differ after step 30000, at 0x' --backen
 # FERR# goes to the interrupt controllers, and IGNNE# comes from them.
 expect 'x87 errors by IRQ 13' 0 'instructions, and the guest has ended' --backends interp,interp "$guests/../isa/isa_ferr.ini"
 
+# What fw_cfg writes, into two stretches of memory, is there for the second when the next instruction looks at it.
+expect 'DMA' 0 'cpu-interp and cpu-interp do the same for ' --backends interp,interp "$guests/firmware.ini"
+
 times=$guests/../compare/times.ini
 expect 'the same text' 0 'cpu-interp and cpu-interp write the same' --serial-only --backends interp,interp "$times"
 SEED_GPA=0x7c47 expect 'times are left out' 0 'write the same' --serial-only --backends interp,seeded "$times"

@@ -9,8 +9,11 @@ ROM_BYTES  equ 0x40000
 COM1       equ 0x3f8
 PM1A_CNT   equ 0x604
 PAM0       equ 0x59            ; the host bridge's registers for F0000h, 64 KiB; in its upper half
+PAM1       equ 0x5a            ; for C0000h and C4000h, 16 KiB each
 PAM4       equ 0x5d            ; for D8000h and DC000h, 16 KiB each
 PAM5       equ 0x5e            ; for E0000h and E4000h
+FW_CFG_DMA equ 0x518           ; a description's address
+DMA        equ 0x600           ; that one
 MARK       equ 0x500           ; in RAM, which a reset keeps: 0x600d after the first round
 
 ; At each 64 KiB what it is, so that copies can be told from each other.
@@ -84,6 +87,24 @@ start:
         jne wrong
         mov si, at(text_ram)
         call print16
+
+        mov bx, PAM1 | 0x0300  ; fw_cfg writes to the end of what is no shadow RAM, and on into it
+        call pam
+        xor ax, ax
+        mov ds, ax
+        mov dword [DMA], 0x0a000000 ; item 0, to be read
+        mov dword [DMA + 4], 0x04000000
+        mov dword [DMA + 8], 0
+        mov dword [DMA + 12], 0xfeff0b00
+        mov dx, FW_CFG_DMA
+        mov eax, DMA
+        bswap eax
+        out dx, eax
+        mov ax, 0xbf00
+        mov ds, ax
+        mov eax, [0xffe]
+        cmp eax, "QEMU"
+        jne wrong
 
         mov ax, 0xe000         ; the ROM copies itself, read here and written there
         mov ds, ax
