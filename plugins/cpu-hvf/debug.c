@@ -120,16 +120,11 @@ const void *debug_table(void)
 
 void debug_begin(struct vcpu *v)
 {
-    const struct bp_debug_request *r = &v->debug.request;
-    uint64_t la = field_read(v, VMX_RIP);
-
     v->debug.stop = (struct bp_debug_stop){0};
     v->debug.progress = false;
-    if (!is_64bit(v))
-        la = (uint32_t)(la + field_read(v, VMX_ES_BASE + 2 * SEG_CS));
-    for (uint32_t n = 0; n < r->point_count; n++)
-        if (r->points[n].kind == BP_DEBUG_EXECUTE && r->points[n].address == la)
-            field_write(v, VMX_RFLAGS, field_read(v, VMX_RFLAGS) | RFLAGS_RF);
+    if (v->debug.passes)
+        field_write(v, VMX_RFLAGS, field_read(v, VMX_RFLAGS) | RFLAGS_RF);
+    v->debug.passes = false;
 }
 
 bool debug_stops(struct vcpu *v)
@@ -148,6 +143,8 @@ uint64_t debug_points_met(struct vcpu *v, uint64_t qualification)
         return qualification;
     v->debug.stop.reasons |= BP_DEBUG_BY_POINT;
     v->debug.stop.points = points;
+    for (uint32_t n = 0; n < v->debug.request.point_count; n++)
+        v->debug.passes |= points >> n & 1 && v->debug.request.points[n].kind == BP_DEBUG_EXECUTE;
     return qualification & ~UINT64_C(0xf);
 }
 

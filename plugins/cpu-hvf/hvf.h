@@ -127,6 +127,7 @@ struct debug {
     struct bp_debug_stop stop; /* of the last run */
     uint64_t dr[4], dr7;       /* the guest's, while there are points */
     bool progress;             /* an instruction was carried out here */
+    bool passes;               /* the next instruction has met its point, and passes it */
 };
 
 struct vcpu {

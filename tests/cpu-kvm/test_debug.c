@@ -181,6 +181,28 @@ static void a_point_stops_before_its_instruction_and_is_passed_then(void **state
     rig_free(r);
 }
 
+/* One comes before the instruction, another when it has stopped for its point. */
+static void a_kick_neither_passes_nor_repeats_a_point(void **state)
+{
+    static const uint8_t code[] = {0xe6, PORT_DONE, 0x90, 0xe6, PORT_DONE};
+    static const struct bp_debug_point point = {.address = RIG_CODE_AT + 2, .length = 1};
+    struct rig *r = machine(code, sizeof(code));
+    struct bp_x86_gpr gpr;
+
+    (void)state;
+    set(r, 0, &point, 1);
+    rig_run(r, BP_STOP_KICKED);
+    stops(r, BP_DEBUG_BY_POINT, 1, 2);
+    r->ops->vcpu_kick(r->vcpus[0]);
+    rig_run(r, BP_STOP_KICKED);
+    rig_get(r, 0, BP_X86_GPR, &gpr, sizeof(gpr));
+    assert_int_equal(gpr.rip, RIG_CODE_AT + 2);
+    rig_run(r, BP_STOP_KICKED);
+    rig_get(r, 0, BP_X86_GPR, &gpr, sizeof(gpr));
+    assert_int_equal(gpr.rip, RIG_CODE_AT + sizeof(code));
+    rig_free(r);
+}
+
 static void data_points_stop_after_the_access(void **state)
 {
     static const uint8_t code[] = {
@@ -272,6 +294,7 @@ int main(void)
     const struct CMUnitTest whole[] = {
         cmocka_unit_test(int3_stops_where_it_stands),
         cmocka_unit_test(a_point_stops_before_its_instruction_and_is_passed_then),
+        cmocka_unit_test(a_kick_neither_passes_nor_repeats_a_point),
         cmocka_unit_test(data_points_stop_after_the_access),
         cmocka_unit_test(the_guest_keeps_its_debug_registers),
     };

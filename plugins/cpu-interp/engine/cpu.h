@@ -243,7 +243,7 @@ struct cpu_debug {
     uint8_t on;                /* the run loop looks at each instruction */
     uint8_t watches;           /* a point for data */
     uint8_t progress;          /* PROGRESS_*, of this cpu_run() */
-    uint8_t resumes;           /* the instruction at cpu.rip passes its points */
+    uint8_t resumes;           /* the next instruction has met its points, and passes them */
 };
 
 struct cpu {

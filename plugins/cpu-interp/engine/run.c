@@ -191,7 +191,8 @@ static bool debug_meets(struct cpu *c)
     for (uint32_t n = 0; n < r->point_count; n++)
         if (r->points[n].kind == BP_DEBUG_EXECUTE && r->points[n].address == la)
             c->debug.hits |= 1u << n;
-    return c->debug.hits != 0;
+    c->debug.resumes = c->debug.hits != 0;
+    return c->debug.resumes;
 }
 
 /* Between two instructions. True: cpu_run() ends by BP_STOP_DEBUG. */
@@ -224,6 +225,7 @@ int cpu_debug_set(struct cpu *c, const struct bp_debug_request *request)
     for (uint32_t n = 0; n < request->point_count; n++)
         d->watches |= request->points[n].kind != BP_DEBUG_EXECUTE;
     d->hits = d->progress = 0;
+    d->resumes &= d->on;
     cpu_mode_changed(c);
     cpu_pend(c, PEND_CHECK | PEND_IRQ);
     return 0;
@@ -336,7 +338,6 @@ int cpu_run(struct cpu *c)
 
     c->debug.stop = (struct bp_debug_stop){.size = sizeof(c->debug.stop)};
     c->debug.progress = 0;
-    c->debug.resumes = c->debug.on;
     saved = mxcsr_enter(c);
     remote_enter(c);
     loop(c);
