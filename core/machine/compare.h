@@ -9,7 +9,7 @@
  *
  *     record.c   the first: its bus and interrupt controllers with a scribe in between
  *     replica.c  the second: its VM, memory, and the bus and controllers that repeat
- *     replica_chip.c, difference.c  parts of it
+ *     replica_memory.c, replica_chip.c, difference.c  parts of it
  *     compare.c  turns of some hundred steps, first one, then the other; what differs
  */
 #ifndef MACHINE_COMPARE_H
@@ -159,10 +159,6 @@ int record_state(struct bp_vcpu *vcpu, struct state *s, bool fpu);
 int replica_new(struct bp_machine *m, const struct model *model, const struct recording *recording,
                 struct replica *r);
 void replica_free(struct replica *r);
-/* A device wrote to the machine's memory: so it is in the copy. [main] */
-void replica_written(struct replica *r, uint64_t gpa, uint64_t bytes);
-/* Copies memory, where the machine's memory map has changed. [main] */
-int replica_follow(struct replica *r);
 /* Repeats the recording's turn until it has run out or something differs, which *out then says. 0,
  * or -errno with r->why. [main] */
 int replica_turn(struct replica *r, struct recording *recording, struct difference *out);
@@ -174,6 +170,17 @@ const struct event *replica_repeat(struct replica *r, enum event_kind kind, uint
 
 /* FERR# of the second is told: gives IGNNE#. [vcpu] */
 uint32_t replica_ferr(const struct replica *r, uint32_t level);
+
+/* ---- replica_memory.c ----------------------------------------------------------------------- */
+
+/* A device wrote to the machine's memory: so it is in the copy. [main] */
+void replica_written(struct replica *r, uint64_t gpa, uint64_t bytes);
+/* Copies memory, where the machine's memory map has changed. [main] */
+int replica_follow(struct replica *r);
+/* The host address of guest memory there, if all of it is in one slot; else NULL. [vcpu] */
+uint8_t *replica_memory(const struct replica *r, uint64_t gpa, uint64_t bytes);
+/* Takes all of it from the backend, and frees it. [main] */
+void replica_forget_memory(struct replica *r);
 
 /* ---- replica_chip.c ------------------------------------------------------------------------- */
 
