@@ -245,7 +245,6 @@ void vcpu_set_reset(struct vcpu *v, bool init);
 
 int timer_start(struct vm *vm);
 void timer_stop(struct vm *vm);
-void timer_condition(pthread_cond_t *condition);
 /* Sleeps until woken, kicked, or the local APIC's deadline; `ready`: bits of pending that end it.
  * [vcpu] */
 void timer_sleep(struct vcpu *v, uint32_t ready);

@@ -10,48 +10,11 @@
 #include "hvf.h"
 
 #include <errno.h>
-#include <time.h>
+#include <shared/condition.h>
 
 /* While guest time stands still the deadline does not come nearer. */
 #define STOPPED_POLL_NS 1000000000ull
 #define LONGEST_NS 1000000000ull
-
-#ifdef __APPLE__
-/* Darwin's condition variables know no monotonic clock, but distances. */
-void timer_condition(pthread_cond_t *condition)
-{
-    pthread_cond_init(condition, NULL);
-}
-
-static void wait_ns(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t ns)
-{
-    struct timespec t = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
-
-    pthread_cond_timedwait_relative_np(condition, lock, &t);
-}
-#else
-/* Where the framework is a stand-in. */
-void timer_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
-static void wait_ns(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t ns)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    ns += (uint64_t)t.tv_nsec;
-    t.tv_sec += (time_t)(ns / 1000000000u);
-    t.tv_nsec = (long)(ns % 1000000000u);
-    pthread_cond_timedwait(condition, lock, &t);
-}
-#endif
 
 static uint64_t guest_now(const struct vm *vm)
 {
@@ -86,7 +49,7 @@ void timer_sleep(struct vcpu *v, uint32_t ready)
             break;
         /* Never for long: guest time may have stood still meanwhile. */
         uint64_t left = deadline - now;
-        wait_ns(&v->woken, &v->lock, left < LONGEST_NS ? left : LONGEST_NS);
+        condition_wait_ns(&v->woken, &v->lock, left < LONGEST_NS ? left : LONGEST_NS);
     }
     pthread_mutex_unlock(&v->lock);
 }
@@ -150,7 +113,8 @@ static void *timer_thread(void *context)
         }
         uint64_t left =
             __atomic_load_n(&vm->stopped, __ATOMIC_ACQUIRE) ? STOPPED_POLL_NS : next - now;
-        wait_ns(&vm->timer_changed, &vm->timer_lock, left < LONGEST_NS ? left : LONGEST_NS);
+        condition_wait_ns(&vm->timer_changed, &vm->timer_lock,
+                          left < LONGEST_NS ? left : LONGEST_NS);
     }
     pthread_mutex_unlock(&vm->timer_lock);
     return NULL;

@@ -14,6 +14,7 @@
 #include <backplane/util/log.h>
 
 #include <errno.h>
+#include <shared/condition.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,7 +113,7 @@ int vcpu_create(void *vm_self, uint32_t index, struct bp_vcpu *handle, const str
                         hvf_error(result, room, sizeof(room)));
     }
     pthread_mutex_init(&v->lock, NULL);
-    timer_condition(&v->woken);
+    condition_init(&v->woken);
     err = vmcs_init(v);
     if (!err)
         err = attach(v);

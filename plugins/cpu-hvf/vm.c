@@ -10,6 +10,7 @@
 #include <backplane/util/log.h>
 
 #include <errno.h>
+#include <shared/condition.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysctl.h>
@@ -93,7 +94,7 @@ int vm_create(const struct bp_host *host, struct bp_node *node, const void *conf
     vm->vcpu_count = vcpus;
     pthread_mutex_init(&vm->lock, NULL);
     pthread_mutex_init(&vm->timer_lock, NULL);
-    timer_condition(&vm->timer_changed);
+    condition_init(&vm->timer_changed);
     vm->tsc_hz = host_tsc_hz();
     vm->tsc_offset = -host_tsc();
     err = vmcs_controls(vm);

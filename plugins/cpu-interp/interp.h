@@ -72,8 +72,6 @@ void vm_code_changed(void *self, uint64_t gpa, uint64_t length);
 /* The thread that tells vCPUs of due timers. 0 or -errno. [main] */
 int timer_start(struct vm *vm);
 void timer_stop(struct vm *vm);
-/* A condition whose timed waits go by CLOCK_MONOTONIC. */
-void timer_condition(pthread_cond_t *condition);
 /* engine_user.deadline_changed, sleep and wake; `context` is the vm. */
 void timer_deadline_changed(void *vm, struct cpu *c);
 void timer_sleep(void *vm, struct cpu *c, uint64_t deadline_ns);

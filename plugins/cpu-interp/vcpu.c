@@ -10,6 +10,7 @@
 #include <backplane/util/log.h>
 
 #include <errno.h>
+#include <shared/condition.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +30,7 @@ int vcpu_create(void *vm_self, uint32_t index, struct bp_vcpu *handle, const str
         return bp_failf(vm->host, vm->node, err, "out of memory");
     v->vm = vm;
     pthread_mutex_init(&v->lock, NULL);
-    timer_condition(&v->woken);
+    condition_init(&v->woken);
     /* Its controller may want attention as soon as it is attached. */
     pthread_mutex_lock(&vm->timer_lock);
     vm->vcpus[index] = v;

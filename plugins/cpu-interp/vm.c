@@ -12,6 +12,7 @@
 #include <backplane/util/log.h>
 
 #include <errno.h>
+#include <shared/condition.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,7 +55,7 @@ int vm_create(const struct bp_host *host, struct bp_node *node, const void *conf
     vm->node = node;
     vm->vcpu_count = vcpus;
     pthread_mutex_init(&vm->timer_lock, NULL);
-    timer_condition(&vm->timer_changed);
+    condition_init(&vm->timer_changed);
     vm->vcpus = calloc(vcpus, sizeof(struct vcpu *));
     const struct engine_user user = {.context = vm,
                                      .clock_ns = clock_ns,
