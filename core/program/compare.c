@@ -136,7 +136,8 @@ static int run_child(const struct options *o, const char *backend, int to)
 /* What the machine writes until its end or the marker. 0, or the status of what went wrong. */
 static int collect(const struct options *o, const char *backend, struct output *out)
 {
-    int fds[2], status = 0, more = 1;
+    int fds[2], status = 0, more = 1, met = 0;
+    size_t from = 0, len = o->compare.until ? strlen(o->compare.until) : 0;
 
     if (pipe(fds))
         return STATUS_FAILED;
@@ -146,9 +147,11 @@ static int collect(const struct options *o, const char *backend, struct output *
         _exit(run_child(o, backend, fds[1]));
     }
     close(fds[1]);
-    while (child > 0 && more > 0 &&
-           !(o->compare.until && out->text && strstr(out->text, o->compare.until)))
+    while (child > 0 && more > 0 && !met) {
         more = read_more(out, fds[0]);
+        met = len && out->text && strstr(out->text + from, o->compare.until);
+        from = out->used > len ? out->used - len : 0;
+    }
     close(fds[0]);
     if (child < 0)
         return STATUS_FAILED;
