@@ -236,11 +236,25 @@ void record_end(struct recording *r)
 #define CR4_PAE 0x20u
 #define EFER_LMA 0x400u
 
-static uint64_t table_entry(struct bp_machine *m, uint64_t gpa, uint32_t bytes)
+/* What a processor reads, where that is memory: ROM hides RAM. In one page. */
+static bool read_memory(const struct bp_machine *m, uint64_t gpa, void *to, uint32_t bytes)
+{
+    for (uint32_t i = 0; i < m->mem_slot_count; i++) {
+        const struct bp_mem_slot *s = &m->mem_slots[i];
+
+        if (gpa < s->gpa || gpa - s->gpa >= s->length)
+            continue;
+        memcpy(to, s->host + (gpa - s->gpa), bytes);
+        return true;
+    }
+    return false;
+}
+
+static uint64_t table_entry(const struct bp_machine *m, uint64_t gpa, uint32_t bytes)
 {
     uint64_t entry = 0;
 
-    return ram_read(&m->ram, gpa, &entry, bytes) ? 0 : entry;
+    return read_memory(m, gpa, &entry, bytes) ? entry : 0;
 }
 
 /* The physical address of `la`, rights aside (SDM 3A, 4.3 to 4.5). -1: not present. */
@@ -279,7 +293,7 @@ static uint32_t read_linear(struct bp_machine *m, const struct bp_x86_sys *s, ui
         int64_t at = translate(m, s, la + done);
 
         part = part < bytes - done ? part : bytes - done;
-        if (at < 0 || ram_read(&m->ram, (uint64_t)at, out + done, part))
+        if (at < 0 || !read_memory(m, (uint64_t)at, out + done, part))
             return done;
         if (gpa && !done)
             *gpa = (uint64_t)at;
