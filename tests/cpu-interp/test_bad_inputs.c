@@ -175,7 +175,7 @@ static void bad_66_lock_on_mmio_reads_and_writes_once(void **state)
     memcpy(&value, b->mmio + 8, 4);
     assert_int_equal(value, 7);
     assert_int_equal(bench_arithmetic(b) & FLAG_ZF, FLAG_ZF);
-    /* cmpxchg16b across the end of what is there */
+    /* cmpxchg16b of the last bytes that are there */
     c->reg[RSI] = BENCH_MMIO + BENCH_MMIO_BYTES - 16;
     assert_int_equal(BENCH_RUN(b, 0xf0, 0x48, 0x0f, 0xc7, 0x0e), BENCH_STOPPED);
     c->reg[RSI] = BENCH_MMIO + 0xffe; /* a split one: half of it is nobody's */
