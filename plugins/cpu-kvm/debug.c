@@ -16,6 +16,7 @@
 
 #define DR6_BS 0x4000u
 #define DR7_FIXED 0x400u
+#define RFLAGS_RF 0x10000u
 #define VECTOR_BP 3u
 
 #ifndef KVM_CAP_SET_GUEST_DEBUG2
@@ -25,12 +26,36 @@
 #define KVM_GUESTDBG_BLOCKIRQ 0x00100000
 #endif
 
-/* KVM keeps TF for the address that it was told of at, and for no other. */
-int debug_arm(struct vcpu *v)
+static int arm(struct vcpu *v)
 {
     if (ioctl(v->fd, KVM_SET_GUEST_DEBUG, &v->guest_debug))
         return bp_failf(v->vm->host, v->vm->node, -errno, "KVM_SET_GUEST_DEBUG: %m");
     return 0;
+}
+
+/* The #DB of a breakpoint on an instruction leaves RF as it is, so that the instruction would meet
+ * its point again (SDM 3B, 17.3.1.1). */
+static int pass_points(struct vcpu *v)
+{
+    struct kvm_regs regs;
+
+    v->debug_passes = false;
+    if (ioctl(v->fd, KVM_GET_REGS, &regs))
+        return bp_failf(v->vm->host, v->vm->node, -errno, "KVM_GET_REGS: %m");
+    regs.rflags |= RFLAGS_RF;
+    if (ioctl(v->fd, KVM_SET_REGS, &regs))
+        return bp_failf(v->vm->host, v->vm->node, -errno, "KVM_SET_REGS: %m");
+    return 0;
+}
+
+int debug_begin(struct vcpu *v)
+{
+    int err = v->debug_passes ? pass_points(v) : 0;
+
+    /* KVM keeps TF for the address that it was told of at, and for no other. */
+    if (!err && v->debug.flags & BP_DEBUG_STEP)
+        err = arm(v);
+    return err;
 }
 
 static int debug_set(void *self, const struct bp_debug_request *request)
@@ -65,7 +90,8 @@ static int debug_set(void *self, const struct bp_debug_request *request)
     v->guest_debug = arg;
     v->debug = *request;
     v->debug_stop = (struct bp_debug_stop){0};
-    return debug_arm(v);
+    v->debug_passes &= request->point_count != 0;
+    return arm(v);
 }
 
 int debug_stopped(struct vcpu *v)
@@ -83,6 +109,8 @@ int debug_stopped(struct vcpu *v)
     stop->points = (uint32_t)arch->dr6 & ((1u << v->debug.point_count) - 1);
     if (stop->points)
         stop->reasons |= BP_DEBUG_BY_POINT;
+    for (uint32_t n = 0; n < v->debug.point_count; n++)
+        v->debug_passes |= stop->points >> n & 1 && v->debug.points[n].kind == BP_DEBUG_EXECUTE;
     return BP_STOP_DEBUG;
 }
 

@@ -117,6 +117,7 @@ struct vcpu {
     struct bp_debug_request debug;
     struct kvm_guest_debug guest_debug; /* what that is to KVM */
     struct bp_debug_stop debug_stop;
+    bool debug_passes; /* the next instruction has met its point, and passes it */
 };
 
 /* ---- device.c ------------------------------------------------------------------------------- */
@@ -269,8 +270,12 @@ const void *dirty_log_table(void);
 /* ---- debug.c -------------------------------------------------------------------------------- */
 
 const void *debug_table(void);
-/* Before a run that is to be a step. 0; -errno after host->fail(). [vcpu] */
-int debug_arm(struct vcpu *v);
+/* Before a run, for debug_waits(). 0; -errno after host->fail(). [vcpu] */
+int debug_begin(struct vcpu *v);
+static inline bool debug_waits(const struct vcpu *v)
+{
+    return v->debug.flags & BP_DEBUG_STEP || v->debug_passes;
+}
 /* After KVM_EXIT_DEBUG: notes why; gives BP_STOP_DEBUG. [vcpu] */
 int debug_stopped(struct vcpu *v);
 

@@ -263,8 +263,8 @@ int vcpu_run(void *self)
     int fd = v->fd;
 
     v->touched = true;
-    if (__builtin_expect(v->debug.flags & BP_DEBUG_STEP, 0)) {
-        int err = debug_arm(v);
+    if (__builtin_expect(debug_waits(v), 0)) {
+        int err = debug_begin(v);
 
         if (err)
             return err;
