@@ -31,6 +31,7 @@ struct user_datagram {
     uint8_t used;
     uint32_t header;     /* bytes of the first fragment's headers; 0: it is not here yet */
     uint32_t got, total; /* bytes of payload; total 0: the last fragment is not here yet */
+    uint32_t end;        /* where that ends which is behind all others */
     uint8_t first[IP + IP_HEADER_MAX];
     uint8_t seen[UNITS / 8]; /* bits, one for each unit */
     uint8_t data[IP_MAX];
@@ -88,13 +89,16 @@ static int is_overlap(struct user_datagram *d, uint32_t at, uint32_t len)
 static int add(struct user_datagram *d, const uint8_t *payload, uint32_t at, uint32_t len, int last)
 {
     if (at + len > IP_MAX - IP_HEADER_MIN || (!last && (!len || len % UNIT)) || (last && !len) ||
-        (d->total && (last || at + len > d->total)) || is_overlap(d, at, len))
+        (d->total && (last || at + len > d->total)) || (last && at + len < d->end) ||
+        is_overlap(d, at, len))
         return -1;
     memcpy(d->data + at, payload, len);
-    d->got += len;
+    d->got += len; /* all of it within `total`, once that is known: equal means complete */
+    if (at + len > d->end)
+        d->end = at + len;
     if (last)
         d->total = at + len;
-    return d->total && d->got > d->total ? -1 : 0;
+    return 0;
 }
 
 /* The whole, at `frame`; returns its length, 0 if there is none that long. */

@@ -275,6 +275,10 @@ static void bad_fragments_that_overlap_or_do_not_fit_are_no_datagram(void **stat
     send_fragment(s, 3, port, 1480, 1520, 3000);
     send_fragment(s, 4, port, 0, 0, 3000); /* of nothing */
     send_fragment(s, 4, port, 1480, 1520, 3000);
+    send_fragment(s, 7, port, 3000, 1480, 8000); /* beyond an end that comes later: as many */
+    send_fragment(s, 7, port, 1480, 40, 3000);   /* bytes as the whole has, and gaps in it */
+    send_fragment(s, 7, port, 2520, 480, 3000);
+    send_fragment(s, 7, port, 0, 1000, 3000);
     send_fragment(s, 5, port, 0, 1480, 3000); /* forgotten meanwhile */
     fake_advance_ns(s->nic->host, UINT64_C(31000000000));
     send_fragment(s, 5, port, 1480, 1520, 3000);
