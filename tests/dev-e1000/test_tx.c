@@ -217,6 +217,34 @@ static void frame_that_waits_is_the_one_that_was_checked(void **state)
     nic_free(n);
 }
 
+/* The machine is reset: the backend first, which forgets that it owes sent(). */
+static void machine_reset_ends_the_wait_for_a_full_backend(void **state)
+{
+    struct nic *n = nic_started();
+    struct e1000 *e = fake_self(n->h);
+
+    (void)state;
+    n->net->room = 0;
+    tx_legacy(n, TX_DATA, 100, SEND, 0, 0, 0);
+    tx_go(n);
+    assert_true(n->net->owed);
+    n->net->room = UINT32_MAX;
+    n->net->owed = 0;
+    fake_ops(n->h)->stop(e);
+    fake_ops(n->h)->reset(e, BP_RESET_WARM);
+    assert_int_equal(fake_ops(n->h)->start(e), 0);
+    fake_pci_start(n->h, n->devfn);
+    n->tdt = 0;
+    nic_start(n);
+    assert_int_equal(n->net->count, 0);
+    make_frame(n, ram(n, TX_DATA), 80, NULL);
+    tx_legacy(n, TX_DATA, 80, SEND, 0, 0, 0);
+    tx_go(n);
+    assert_int_equal(n->net->count, 1);
+    assert_int_equal(n->net->sent[0].len, 80);
+    nic_free(n);
+}
+
 static void without_a_link_frames_are_lost(void **state)
 {
     struct nic *n = nic_started();
@@ -346,6 +374,7 @@ int main(void)
         cmocka_unit_test(jumbo_frame_is_sent),
         cmocka_unit_test(backend_without_room_stops_the_ring_until_sent),
         cmocka_unit_test(frame_that_waits_is_the_one_that_was_checked),
+        cmocka_unit_test(machine_reset_ends_the_wait_for_a_full_backend),
         cmocka_unit_test(without_a_link_frames_are_lost),
         cmocka_unit_test(tail_before_enable_is_sent_at_enable),
         cmocka_unit_test(loopback_gives_frames_back),
