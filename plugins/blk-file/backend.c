@@ -270,16 +270,22 @@ static void block_begin(void *self)
     b->bracket = 1;
 }
 
+static void finish_ended(struct backend *b)
+{
+    struct op *op;
+
+    while ((op = op_pop(&b->ended)))
+        finish(b, op);
+}
+
 static void block_end(void *self)
 {
     struct backend *b = self;
-    struct op *op;
 
     b->bracket = 0;
     if (b->uring && !b->reaping)
         uring_submit(b->uring);
-    while ((op = op_pop(&b->ended)))
-        finish(b, op);
+    finish_ended(b);
 }
 
 static void block_drain(void *self)
@@ -289,8 +295,11 @@ static void block_drain(void *self)
     while (b->in_flight) {
         struct pollfd wait = {.fd = b->event, .events = POLLIN};
 
+        finish_ended(b); /* nobody may be about to call end() */
         if (b->uring)
             uring_submit(b->uring);
+        if (!b->in_flight)
+            break;
         (void)poll(&wait, 1, 1000);
         take_event(b);
         reap(b);

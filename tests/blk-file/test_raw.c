@@ -173,6 +173,32 @@ static void what_is_not_in_the_page_cache_is_read_all_the_same(void **state)
     }
 }
 
+/* Whatever waits: for end(), for the ring or for a thread. */
+static void drain_inside_a_bracket_completes_all(void **state)
+{
+    struct fixture *f = *state;
+
+    for (uint32_t io = IO_AUTO; io <= IO_THREADS; io += IO_THREADS) {
+        struct file_config config = disk_config(f->image);
+        struct disk_request r[2];
+        uint8_t data[4096], other[512] = {7};
+
+        config.io = io;
+        f->disk = disk_new(&config);
+        disk_fill(f->disk, 4096, 4096, 0x31);
+        f->disk->ops->begin(f->disk->self);
+        disk_start(f->disk, &r[0], BP_BLOCK_READ, 4096, data, sizeof(data));
+        disk_start(f->disk, &r[1], BP_BLOCK_WRITE, 0, other, sizeof(other));
+        f->disk->ops->drain(f->disk->self);
+        assert_int_equal(r[0].status, 0);
+        assert_int_equal(r[1].status, 0);
+        f->disk->ops->end(f->disk->self);
+        assert_int_equal(data[4095], 0x31);
+        disk_free(f->disk);
+        f->disk = NULL;
+    }
+}
+
 static void many_requests_are_in_flight_and_each_completes_once(void **state)
 {
     enum { COUNT = 600 };
@@ -524,6 +550,7 @@ int main(void)
         TEST(what_is_written_is_read_and_in_the_file),
         TEST(what_is_in_the_page_cache_completes_at_once),
         TEST(what_is_not_in_the_page_cache_is_read_all_the_same),
+        TEST(drain_inside_a_bracket_completes_all),
         TEST(many_requests_are_in_flight_and_each_completes_once),
         TEST(a_request_may_be_in_a_thousand_pieces),
         TEST(zeroes_and_discard_give_space_back),
