@@ -26,7 +26,7 @@
 #define ATTEMPT_MS 10000u /* an attempt that takes longer has failed */
 #define BACKOFF_MS 30000u
 #define ACCEPT_AGAIN_MS 1000u
-#define FRAMES_AT_ONCE 64u /* handed over before others on the loop have their turn */
+#define FRAMES_AT_ONCE 64u /* handed over, and reads, before others on the loop have their turn */
 
 #define HDR_NEEDS_CSUM 1u
 
@@ -285,6 +285,7 @@ static void receive_some(struct stream *s)
             go_on(s);
             return;
         }
+        left--; /* what is read counts too: a peer's frames may all be none */
         at = wire_room(&s->in, &room);
         n = recv(s->fd, at, room, 0);
         if (n > 0) {
