@@ -303,6 +303,7 @@ static void bad_14_ipcso_at_the_last_byte_is_not_written(void **state)
 {
     struct nic *n = nic_started();
     struct e1000_context c = {.ipcss = 14, .ipcso = 99, .ipcse = 0};
+    uint32_t sum = 0;
 
     (void)state;
     make_frame(n, ram(n, TX_DATA), 100, NULL);
@@ -314,6 +315,13 @@ static void bad_14_ipcso_at_the_last_byte_is_not_written(void **state)
     tx_go(n);
     assert_memory_equal(n->net->sent[0].data, ram(n, TX_DATA), 100);
     assert_memory_equal(n->net->sent[1].data, ram(n, TX_DATA), 98);
+    for (uint32_t i = 14; i < 100; i += 2) /* what stood at the place takes part */
+        sum += (uint32_t)ram(n, TX_DATA)[i] << 8 | ram(n, TX_DATA)[i + 1];
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
+    assert_int_equal(n->net->sent[1].len, 100);
+    assert_int_equal(n->net->sent[1].data[98], sum >> 8);
+    assert_int_equal(n->net->sent[1].data[99], sum & 0xff);
     still_works(n);
 }
 
@@ -350,14 +358,17 @@ static void bad_15_segments_of_one_byte_take_turns(void **state)
 static void bad_16_tx_zero_length_writes_back_dd_only(void **state)
 {
     struct nic *n = nic_started();
+    uint8_t before[2 * DESC_BYTES];
 
     (void)state;
-    tx_legacy(n, TX_DATA, 0, SEND, 0, 0, 0);
-    tx_data(n, UINT64_MAX, 0, SEND, POPTS_TXSM, 0);
+    tx_legacy(n, TX_DATA, 0, SEND, 0x51, 0x52, 0x5354);
+    tx_data(n, UINT64_MAX, 0, SEND, POPTS_TXSM, 0x5556);
+    memcpy(before, ram(n, TX_RING), sizeof(before));
     tx_go(n);
     assert_int_equal(n->net->count, 0);
-    assert_true(tx_is_done(n, 0));
-    assert_true(tx_is_done(n, 1));
+    for (uint32_t i = 0; i < 2; i++)
+        before[i * DESC_BYTES + 12] = TX_DD;
+    assert_memory_equal(ram(n, TX_RING), before, sizeof(before));
     assert_int_equal(rd(n, E1000_TDH), 2);
     still_works(n);
 }
@@ -381,11 +392,16 @@ static void bad_18_ring_in_registers_is_refused(void **state)
     struct nic *n = nic_started();
 
     (void)state;
-    wr(n, E1000_TDBAL, (uint32_t)FAKE_BAR_MEMORY(n->devfn, 0));
-    wr(n, E1000_TDT, 5);
-    assert_int_equal(rd(n, E1000_TDH), 0);
-    wr(n, E1000_RDBAL, (uint32_t)FAKE_BAR_MEMORY(n->devfn, 0));
-    assert_int_equal(rx_give_frame(n, 100), -EFAULT);
+    /* Its own registers, and where another device's are. */
+    for (uint32_t devfn = n->devfn; devfn <= n->devfn + 8; devfn += 8) {
+        wr(n, E1000_TDBAL, (uint32_t)FAKE_BAR_MEMORY(devfn, 0));
+        wr(n, E1000_TDT, 5);
+        assert_int_equal(rd(n, E1000_TDH), 0);
+        assert_int_equal(n->net->count, 0);
+        wr(n, E1000_RDBAL, (uint32_t)FAKE_BAR_MEMORY(devfn, 0));
+        assert_int_equal(rx_give_frame(n, 100), -EFAULT);
+        assert_int_equal(rd(n, E1000_RDH), 0);
+    }
     still_works(n);
 }
 
@@ -416,10 +432,15 @@ static void bad_20_loopback_into_the_transmit_ring_ends(void **state)
     wr(n, E1000_TDT, 0xffff);
     fake_advance_ns(n->h, 1000000);
     assert_int_equal(n->net->count, 0);
+    assert_in_range(rd(n, E1000_TPT), 1, RING_COUNT); /* a lap, whatever stands there by now */
     /* Both rings in one place. */
+    fill_ring(n);
+    make_frame(n, ram(n, TX_DATA), 60, n->config.mac);
     wr(n, E1000_RDBAL, TX_RING);
     wr(n, E1000_TDT, 0xfffe);
     fake_advance_ns(n->h, 1000000);
+    assert_int_equal(n->net->count, 0);
+    assert_in_range(rd(n, E1000_TPT), 1, RING_COUNT);
     still_works(n);
 }
 
