@@ -106,8 +106,10 @@ static uint32_t *array_word(struct e1000 *e, const struct array *a, uint32_t ind
 
 static uint32_t read_icr(struct e1000 *e)
 {
-    uint32_t value = e->reg[R_ICR];
+    uint32_t value;
 
+    irq_settle(e);
+    value = e->reg[R_ICR];
     e->reg[R_ICR] = 0;
     irq_update(e);
     return value;
@@ -192,6 +194,7 @@ static int write_special(struct e1000 *e, uint32_t index, uint32_t value)
         phy_mdic_write(e, value);
         return 1;
     case R_ICR:
+        irq_settle(e);
         e->reg[R_ICR] &= ~value;
         irq_update(e);
         return 1;
@@ -259,7 +262,7 @@ static void written(struct e1000 *e, uint32_t index, uint32_t value)
             strict_log(e, "TDH was written while TCTL.EN is 1");
         break;
     case R_ITR:
-        irq_update(e);
+        irq_throttled(e);
         break;
     default:
         break;

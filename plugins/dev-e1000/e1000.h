@@ -165,6 +165,10 @@ uint32_t register_reset(uint32_t index);
 void irq_raise(struct e1000 *e, uint32_t causes);
 /* The level of INTA follows ICR, IMS and ITR. */
 void irq_update(struct e1000 *e);
+/* Delays that are over become causes: before ICR, its mask or the throttle is looked at. */
+void irq_settle(struct e1000 *e);
+/* ITR was written. */
+void irq_throttled(struct e1000 *e);
 /* A frame of `len` bytes was received: RXT0 now, or when RDTR or RADV is over. */
 void irq_received(struct e1000 *e, uint32_t len);
 /* A descriptor with RS was written back; `delayed` by TIDV and TADV if it had IDE. */

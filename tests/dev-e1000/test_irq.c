@@ -91,6 +91,30 @@ static void throttle_keeps_interrupts_apart(void **state)
     nic_free(n);
 }
 
+/* What Linux asks for at first is less than the card gives. */
+static void throttle_is_128_us_at_least(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_ITR, 195);
+    assert_int_equal(rd(n, E1000_ITR), 195);
+    wr(n, E1000_IMS, INT_RXT0);
+    rx_give_frame(n, 100);
+    assert_int_equal(intx(n), 1);
+    rd(n, E1000_ICR);
+    rx_give_frame(n, 100);
+    fake_advance_ns(n->h, 127999);
+    assert_int_equal(intx(n), 0);
+    fake_advance_ns(n->h, 1);
+    assert_int_equal(intx(n), 1);
+    rd(n, E1000_ICR);
+    wr(n, E1000_ITR, 0); /* none at all */
+    rx_give_frame(n, 100);
+    assert_int_equal(intx(n), 1);
+    nic_free(n);
+}
+
 static void cause_that_is_read_while_throttled_does_not_interrupt(void **state)
 {
     struct nic *n = nic_started();
@@ -186,6 +210,60 @@ static void tidv_delays_descriptors_with_ide(void **state)
     nic_free(n);
 }
 
+/* The interrupt of a frame that was sent waits for its delay and for the throttle; the cause waits
+ * for its delay alone. */
+static void delay_that_ends_while_throttled_is_a_cause(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_TIDV, 10);
+    wr(n, E1000_ITR, 1000); /* 256 us */
+    wr(n, E1000_IMS, INT_LSC | INT_TXDW);
+    for (uint32_t looks = 0; looks < 2; looks++) {
+        wr(n, E1000_ICS, INT_LSC);
+        assert_int_equal(intx(n), 1);
+        rd(n, E1000_ICR);
+        tx_legacy(n, TX_DATA, 100, SEND | TX_IDE, 0, 0, 0);
+        tx_go(n);
+        fake_advance_ns(n->h, 10239);
+        if (looks)
+            assert_int_equal(rd(n, E1000_ICR), INT_TXQE);
+        fake_advance_ns(n->h, 1);
+        assert_int_equal(intx(n), 0);
+        if (looks)
+            assert_int_equal(rd(n, E1000_ICR), INT_TXDW);
+        fake_advance_ns(n->h, 256000 - 10241);
+        assert_int_equal(intx(n), 0);
+        fake_advance_ns(n->h, 1);
+        assert_int_equal(intx(n), !looks);
+        rd(n, E1000_ICR);
+        fake_advance_ns(n->h, 1000000);
+    }
+    /* A delay does not begin anew when it is over. */
+    wr(n, E1000_ICS, INT_LSC);
+    rd(n, E1000_ICR);
+    for (uint32_t i = 0; i < 2; i++) {
+        tx_legacy(n, TX_DATA, 100, SEND | TX_IDE, 0, 0, 0);
+        tx_go(n);
+        fake_advance_ns(n->h, i ? 1 : 20000);
+    }
+    assert_int_equal(rd(n, E1000_ICR), INT_TXQE | INT_TXDW);
+    fake_advance_ns(n->h, 1000000);
+    rd(n, E1000_ICR);
+    /* Without a throttle any more it is told when it is over. */
+    wr(n, E1000_ICS, INT_LSC);
+    rd(n, E1000_ICR);
+    tx_legacy(n, TX_DATA, 100, SEND | TX_IDE, 0, 0, 0);
+    tx_go(n);
+    wr(n, E1000_ITR, 0);
+    fake_advance_ns(n->h, 10239);
+    assert_int_equal(intx(n), 0);
+    fake_advance_ns(n->h, 1);
+    assert_int_equal(intx(n), 1);
+    nic_free(n);
+}
+
 static void mdic_interrupts_when_it_is_asked_to(void **state)
 {
     struct nic *n = nic_started();
@@ -207,11 +285,13 @@ int main(void)
         cmocka_unit_test(masking_lowers_the_line_and_keeps_the_cause),
         cmocka_unit_test(writing_icr_clears_bits),
         cmocka_unit_test(throttle_keeps_interrupts_apart),
+        cmocka_unit_test(throttle_is_128_us_at_least),
         cmocka_unit_test(cause_that_is_read_while_throttled_does_not_interrupt),
         cmocka_unit_test(rdtr_waits_for_silence_and_radv_for_no_longer),
         cmocka_unit_test(fpd_ends_the_wait),
         cmocka_unit_test(small_frame_interrupts_at_once),
         cmocka_unit_test(tidv_delays_descriptors_with_ide),
+        cmocka_unit_test(delay_that_ends_while_throttled_is_a_cause),
         cmocka_unit_test(mdic_interrupts_when_it_is_asked_to),
     };
 
