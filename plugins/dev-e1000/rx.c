@@ -189,12 +189,14 @@ static int deliver(struct e1000 *e, uint8_t *data, uint32_t len, struct verdict 
 static int accept(struct e1000 *e, uint8_t *frame, uint32_t len, int match, int tagged, int looped)
 {
     struct verdict v = {.status = match == FILTER_INEXACT ? RX_PIF : 0u};
-    uint32_t fcs = crc_frame(e, frame, len), sums, start = e->reg[R_RXCSUM] & RXCSUM_PCSS;
+    uint32_t start = e->reg[R_RXCSUM] & RXCSUM_PCSS, fcs = 0, sums;
     uint8_t copy[14]; /* of the header, which the tag's removal changes */
     uint32_t wire = len;
     int err;
 
     memcpy(copy, frame, sizeof(copy));
+    if (!(e->reg[R_RCTL] & RCTL_SECRC)) /* of what was on the wire; costs more than all the rest */
+        fcs = crc_frame(e, frame, len);
     if (tagged && (e->reg[R_CTRL] & CTRL_VME)) {
         v.status |= RX_VP;
         v.tag = (uint32_t)frame[14] << 8 | frame[15];
