@@ -194,14 +194,16 @@ static void attempt_ended(struct stream *s)
 
 static void attempt(struct stream *s)
 {
+    int err = 0;
+
     s->tried = 1;
     s->fd = socket_new(s->address.u.any.sa_family, SOCK_STREAM);
-    if (s->fd < 0) {
-        attempt_failed(s, errno);
-    } else if (connect(s->fd, &s->address.u.any, s->address.len) == 0) {
+    if (s->fd < 0 || connect(s->fd, &s->address.u.any, s->address.len))
+        err = errno;
+    if (!err) {
         connected(s, s->fd);
-    } else if (errno != EINPROGRESS) {
-        attempt_failed(s, errno);
+    } else if (err != EINPROGRESS) {
+        attempt_failed(s, err);
     } else {
         s->state = CONNECTING;
         watch(s);

@@ -174,6 +174,7 @@ static void bad_connections_without_end_are_bounded(void **state)
 static void send_fragment(struct stack *s, uint32_t id, uint32_t port, uint32_t at, uint32_t len,
                           uint32_t total)
 {
+    static const uint8_t addresses[8] = {10, 0, 2, 15, 10, 0, 2, 2};
     static uint8_t packet[20 + 8192], datagram[8192];
     uint32_t word = at / 8 | (at + len < total ? 0x2000u : 0u);
 
@@ -189,7 +190,7 @@ static void send_fragment(struct stack *s, uint32_t id, uint32_t port, uint32_t 
     bp_put_be16(packet + 2, 20 + len);
     bp_put_be16(packet + 4, id);
     bp_put_be16(packet + 6, word);
-    memcpy(packet + 12, "\12\0\2\17\12\0\2\2", 8);
+    memcpy(packet + 12, addresses, sizeof(addresses));
     bp_put_be16(packet + 10, ~bp_sum(packet, 20, 0) & 0xffffu);
     memcpy(packet + 20, datagram + at, len);
     stack_send_ether(s, s->host_mac, 0x0800, packet, 20 + len);
@@ -229,7 +230,6 @@ static void fragments_arrive_as_one_datagram_in_any_order(void **state)
             if (i < 2) /* another one in between */
                 send_fragment(s, 100 + o, port, i * 1480, 1480, 4000);
         }
-        n = -1;
         STACK_WAIT(s, (n = recv(fd, data, sizeof(data), 0)) >= 0);
         assert_int_equal(n, 3992);
         for (uint32_t i = 0; i < 3992; i++)
