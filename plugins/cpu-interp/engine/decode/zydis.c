@@ -48,7 +48,8 @@ static const uint8_t feature_of_set[ZYDIS_ISA_SET_MAX_VALUE + 1] = {
     [ZYDIS_ISA_SET_LAHF] = FEATURE_BASE + 1,
     [ZYDIS_ISA_SET_LONGMODE] = FEATURE_LONG + 1,
     [ZYDIS_ISA_SET_LZCNT] = FEATURE_LZCNT + 1,
-    [ZYDIS_ISA_SET_MONITOR] = FEATURE_MONITOR + 1,
+    /* There without being offered, as with KVM: a kernel that idles by it would never sleep. */
+    [ZYDIS_ISA_SET_MONITOR] = FEATURE_BASE + 1,
     [ZYDIS_ISA_SET_MOVBE] = FEATURE_MOVBE + 1,
     [ZYDIS_ISA_SET_PAUSE] = FEATURE_BASE + 1,
     [ZYDIS_ISA_SET_PCLMULQDQ] = FEATURE_PCLMUL + 1,

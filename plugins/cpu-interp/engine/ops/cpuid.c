@@ -57,7 +57,6 @@ static const struct bit {
     {1, 0, EDX, 27, FEATURE_BASE, true}, /* self snoop */
     {1, 0, ECX, 0, FEATURE_SSE3, true},
     {1, 0, ECX, 1, FEATURE_PCLMUL, true},
-    {1, 0, ECX, 3, FEATURE_MONITOR, false},
     {1, 0, ECX, 9, FEATURE_SSSE3, true},
     {1, 0, ECX, 12, FEATURE_FMA, true},
     {1, 0, ECX, 13, FEATURE_CX16, true},
