@@ -60,12 +60,12 @@ static int begins(struct bp_node *n)
     for (uint32_t word = 0; word < 3; word++) {
         bare_write(n, EERD, word << 8 | 1u);
         MUST(bare_read(n, EERD) & EERD_DONE);
-        MUST(bare_read(n, EERD) >> 16 == (uint32_t)mac[2 * word] + mac[2 * word + 1] * 256u);
+        MUST(bare_read(n, EERD) >> 16 == bp_le16(mac + 2 * (size_t)word));
     }
     (void)bare_read(n, ICR);
     MUST(!n->level);
     for (uint32_t i = 0; i < 8; i++)
-        bp_put_le64(n->ram + RX_RING + 16 * i, BUFFERS + 2048u * i);
+        bp_put_le64(n->ram + RX_RING + 16 * (size_t)i, BUFFERS + 2048u * i);
     bare_write(n, RDBAL, RX_RING);
     bare_write(n, RDLEN, 128);
     bare_write(n, RDT, 7);

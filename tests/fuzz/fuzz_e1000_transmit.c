@@ -24,17 +24,19 @@ static void packet(struct input *in)
 {
     static const uint8_t ethernet[14] = {0x52, 0x54, 0,    0,    0,    2, 0x52,
                                          0x54, 0,    0x12, 0x34, 0x56, 8};
+    static const uint8_t ipv6[] = {0x86, 0xdd, 0x60, 0, 0, 0, 0, 0x20, 6, 0x40};
+    static const uint8_t ipv4[] = {0x45, 0, 0, 0x40, 0, 1, 0, 0, 0x40, 6, 0};
     uint32_t kind = take(in, 1), ip = 14, spoil = take(in, 1) % 16;
     uint8_t *at = world_ram(DATA);
 
     memset(at, 0x5a, 0x8000);
     memcpy(at, ethernet, sizeof(ethernet));
     if (kind & 1u) {
-        memcpy(at + 12, "\x86\xdd\x60\0\0\0\0\x20\x06\x40", 10);
+        memcpy(at + 12, ipv6, sizeof(ipv6));
         at[20] = kind & 2u ? 17 : 6;
         at[54 + 12] = 0x50;
     } else {
-        memcpy(at + ip, "\x45\0\0\x40\0\1\0\0\x40\x06\0", 11);
+        memcpy(at + ip, ipv4, sizeof(ipv4));
         at[23] = kind & 2u ? 17 : 6;
         at[34 + 12] = 0x50;
     }

@@ -122,9 +122,9 @@ static uint64_t address(struct run *run, uint32_t kind, uint32_t len)
 {
     switch (kind) {
     case 1:
-        return RIG_DATA + take(run, 1) * 0x800u;
+        return RIG_DATA + (uint64_t)take(run, 1) * 0x800u;
     case 2:
-        return take(run, 1) * 0x1000u; /* the rings, too */
+        return (uint64_t)take(run, 1) * 0x1000u; /* the rings, too */
     case 3:
         return fuzz_take(&run->in, take(run, 1) % 9);
     default:
@@ -155,7 +155,7 @@ static void add_chain(struct run *run)
 {
     uint32_t n = take(run, 1) % run->queues, shape = take(run, 1);
     uint32_t count = 1 + shape % BUFFERS_MAX;
-    struct rig_buffer b[BUFFERS_MAX];
+    struct rig_buffer b[BUFFERS_MAX] = {{0}};
 
     for (uint32_t i = 0; i < count; i++)
         b[i] = buffer(run);

@@ -107,7 +107,7 @@ static void the_longest_frames_fit_one_after_the_other(void **state)
 
         put(data, 1000 + i * 777);
         assert_int_equal(wire_next(&in, &frame), 0);
-        put(data + 1000 + i * 777, len - 1000 - i * 777);
+        put(data + 1000 + (size_t)i * 777, len - 1000 - i * 777);
         expect(BP_FRAME_MAX, (uint8_t)i);
     }
     free(data);

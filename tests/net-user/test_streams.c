@@ -99,7 +99,8 @@ static void many_may_connect_at_once(void **state)
 
         fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         assert_true(fds[i] >= 0);
-        connect(fds[i], (struct sockaddr *)&to, sizeof(to));
+        if (connect(fds[i], (struct sockaddr *)&to, sizeof(to)) && errno != EINPROGRESS)
+            fail_msg("connect(): %s", strerror(errno));
         connected += !getpeername(fds[i], (struct sockaddr *)&peer, &len);
     }
     assert_int_equal(connected, 100);
