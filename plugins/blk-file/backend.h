@@ -111,7 +111,7 @@ int uring_new(struct uring **out, int event);
 void uring_free(struct uring *u);
 /* Queues a transfer: 0, or -EAGAIN if the ring is full. [dom] */
 int uring_queue(struct uring *u, struct op *op, int fd);
-/* Hands over what was queued. [dom] */
+/* Hands over what was queued. What the kernel refuses is tried again after `event`. [dom] */
 void uring_submit(struct uring *u);
 /* The next one that is done, or NULL, and its result as of readv(). [dom] */
 struct op *uring_reap(struct uring *u, int *result);

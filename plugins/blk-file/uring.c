@@ -12,6 +12,7 @@
 
 #ifdef HAVE_LIBURING
 #include <liburing.h>
+#include <sys/eventfd.h>
 #include <sys/uio.h>
 
 #define ENTRIES 256u
@@ -19,7 +20,7 @@
 struct uring {
     struct io_uring ring;
     uint32_t in_flight; /* at most ENTRIES, so that completions have room */
-    uint32_t reserved;
+    int event;
 };
 
 int uring_new(struct uring **out, int event)
@@ -30,6 +31,7 @@ int uring_new(struct uring **out, int event)
 
     if (!u)
         return -ENOMEM;
+    u->event = event;
     err = io_uring_queue_init(ENTRIES, &u->ring, 0);
     if (err) {
         free(u);
@@ -86,9 +88,11 @@ int uring_queue(struct uring *u, struct op *op, int fd)
 
 void uring_submit(struct uring *u)
 {
-    /* What the kernel does not take now stays queued, and goes with the next. */
-    if (io_uring_sq_ready(&u->ring))
-        (void)io_uring_submit(&u->ring);
+    if (!io_uring_sq_ready(&u->ring))
+        return;
+    /* What the kernel does not take now stays queued. It may have nothing else to wake us for. */
+    if (io_uring_submit(&u->ring) < 0 || io_uring_sq_ready(&u->ring))
+        (void)eventfd_write(u->event, 1);
 }
 
 struct op *uring_reap(struct uring *u, int *result)
