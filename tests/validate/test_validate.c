@@ -275,8 +275,16 @@ static void a_backend_that_does_not_wait_for_resume_is_told(void **state)
 
 static void a_crash_behind_a_ring_is_found_if_the_registers_are_told(void **state)
 {
+    int result = VALIDATE_PASSED;
+
     (void)state;
-    finds("BEHIND_RING", "traffic", "a write of 0x", 0);
+    /* Two of three seeds find it; fewer in a build that is so slow that it tries less. */
+    for (uint64_t seed = 1; seed <= 20 && result == VALIDATE_PASSED; seed++)
+        result = validate(
+            "BEHIND_RING",
+            (struct validate_options){.check = "traffic", .format = VALIDATE_TAP, .seed = seed});
+    assert_int_equal(result, VALIDATE_FAILED);
+    assert_non_null(strstr(answer, "\n# a write of 0x"));
     assert_non_null(
         strstr(answer, ", 4 bytes, at offset 0x1c of region registers ends the process "));
 }
