@@ -3,13 +3,14 @@
 #
 # dev-e1000.so is used as a library by a program that is linked with libc alone, and neither brings anything of the core:
 # no needed library and no undefined symbol says so. usage: library.sh E1000-LIBRARY DEV-E1000.SO [SANITIZED]
+# EMULATOR: the words before a program of another processor's.
 set -euo pipefail
 
 program=$1 plugin=$2 sanitized=${3:-}
 for file in "$program" "$plugin"; do
     # A sanitizer's runtime is the compiler's.
     needed=$(readelf -d "$file" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' |
-        grep -vE '^(libc\.so\.6|libdl\.so\.2|ld-linux-x86-64\.so\.2)$' || true)
+        grep -vE '^(libc\.so\.6|libdl\.so\.2|ld-linux-(x86-64\.so\.2|aarch64\.so\.1))$' || true)
     if [ -n "$needed" ] && [ -z "$sanitized" ]; then
         echo "$file needs $needed; expected libc alone"
         exit 1
@@ -28,4 +29,5 @@ if [ "$(nm -D --defined-only "$plugin" | awk '{print $3}')" != bp_plugin_v0 ]; t
     echo "$plugin exports more than bp_plugin_v0"
     exit 1
 fi
-"$program" "$plugin"
+# shellcheck disable=SC2086  # words
+${EMULATOR:-} "$program" "$plugin"

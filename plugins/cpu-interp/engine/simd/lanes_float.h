@@ -57,8 +57,8 @@ static inline uint64_t bits_of_double(double value)
 #define QUIET64 0x8000000000000u
 #define INDEFINITE64 0xfff8000000000000u
 
-/* Sets flags, FE_*. Glibc's feraiseexcept() sets some of them in the x87's status, where there is
- * an x87. */
+/* Sets flags, FE_*, and no others. Glibc's feraiseexcept() sets some of them in the x87's status,
+ * where there is an x87, and elsewhere lets an underflow be inexact. */
 static inline void float_raise(int flags)
 {
 #if defined(__x86_64__)
@@ -67,6 +67,12 @@ static inline void float_raise(int flags)
     __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
     mxcsr |= (uint32_t)flags & MXCSR_FLAGS;
     __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+#elif defined(__aarch64__)
+    uint64_t fpsr;
+
+    __asm__ volatile("mrs %0, fpsr" : "=r"(fpsr));
+    fpsr |= (uint64_t)flags & FE_ALL_EXCEPT;
+    __asm__ volatile("msr fpsr, %0" : : "r"(fpsr));
 #else
     feraiseexcept(flags);
 #endif
