@@ -6,15 +6,9 @@
 %define GUEST64
 %define ORIGIN 0x200000
 %include "lib.inc"
+%include "e1000.inc"
 
-CONFIG_ADDRESS equ 0xcf8
-CONFIG_DATA equ 0xcfc
-NIC equ 0x80001800
-REGISTERS equ 0xd0000000       ; BAR 0
 PORTS equ 0xc000               ; BAR 1: IOADDR, IODATA
-CTRL equ 0x0000
-STATUS equ 0x0008
-EERD equ 0x0014
 ICR equ 0x00c0
 IMS equ 0x00d0
 IMC equ 0x00d8
@@ -33,37 +27,6 @@ TX_RING equ 0x301000
 RX_BUFFERS equ 0x310000        ; of 2048 bytes
 FRAME equ 0x320000
 LENGTH equ 100
-
-; Ends with code %3 unless %1 equals %2.
-%macro check 3
-        mov r15b, %3
-        cmp %1, %2
-        jne failed
-%endmacro
-
-; Waits until bits %2 of dword %1 are set, or fails with code %3.
-%macro wait_for 3
-        mov r15b, %3
-        mov r14d, 200000000
-%%again:
-        test dword %1, %2
-        jnz %%done
-        pause
-        dec r14d
-        jz failed
-        jmp %%again
-%%done:
-%endmacro
-
-; Writes dword %2 to register %1 of configuration space.
-%macro config 2
-        mov eax, NIC + %1
-        mov dx, CONFIG_ADDRESS
-        out dx, eax
-        mov dx, CONFIG_DATA
-        mov eax, %2
-        out dx, eax
-%endmacro
 
 main:
         mov rsp, 0x280000

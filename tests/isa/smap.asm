@@ -23,20 +23,7 @@ main:
         mov al, 1
         jmp finish
 .has:
-; One to one for ring 0 only, the same memory at 1 GiB for all.
-        mov eax, PML4_AT + 0x2000
-        mov ecx, 512
-.mine:
-        and byte [rax], ~4
-        add eax, 8
-        loop .mine
-        mov edi, PML4_AT + 0x3000
-        mov eax, 0x87
-        mov ecx, 512
-.alias:
-        stosq
-        add rax, 0x200000
-        loop .alias
+        ALIAS_FOR_USER
         mov qword [E4], E3 | 7
         mov qword [E3], E2 | 7
         mov qword [E2], E1 | 7
