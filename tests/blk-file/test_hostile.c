@@ -314,6 +314,48 @@ static void bad_96_refcount_tables_that_point_anywhere(void **state)
             "metadata; qemu-img check -r all may repair it");
 }
 
+/* An entry of the snapshot table: where its L1 table is (64 bits), its entries (32), ..., the bytes
+ * of extra data (32). */
+static void bad_96_snapshots_that_are_not_in_the_file(void **state)
+{
+    struct fixture *f = *state;
+    const struct file_config config = disk_config(f->image);
+
+    assert_int_equal(truncate(f->image, 0x60000), 0);
+    patch32(f->image, 60, 1);
+    patch64(f->image, 64, 0x40000);
+    patch64(f->image, 0x40000, 0x50000);
+    patch32(f->image, 0x40008, 0x2001);
+    refuses(f, -EINVAL,
+            "'DIR/image' is no usable qcow2 image: its snapshot 0 has no L1 table in the file, or "
+            "those of all exceed 256 MiB");
+    patch32(f->image, 0x40008, 1);
+    patch32(f->image, 0x40024, UINT32_MAX);
+    refuses(f, -EINVAL,
+            "'DIR/image' is no usable qcow2 image: the entry of its snapshot 0 goes on behind the "
+            "file's end; the file is damaged, or made to do harm");
+    patch32(f->image, 0x40024, 0);
+    f->disk = disk_new(&config);
+    disk_expect(f->disk, 0, MIB, 0);
+}
+
+/* A sparse file has room for the L1 tables of 65536 snapshots, which nobody may have to look at. */
+static void bad_96_snapshots_that_are_too_many(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(truncate(f->image, 1ll << 40), 0);
+    patch32(f->image, 60, 9);
+    patch64(f->image, 64, 0x40000);
+    for (uint32_t i = 0; i < 9; i++) {
+        patch64(f->image, 0x40000 + 40 * i, (uint64_t)(i + 1) << 32);
+        patch32(f->image, 0x40008 + 40 * i, (32u << 20) / 8);
+    }
+    refuses(f, -EINVAL,
+            "'DIR/image' is no usable qcow2 image: its snapshot 8 has no L1 table in the file, or "
+            "those of all exceed 256 MiB");
+}
+
 /* Writes a cluster, so that there is an L2 table; where that is. */
 static uint64_t write_one(struct fixture *f)
 {
@@ -429,6 +471,56 @@ static void bad_96_metadata_that_are_not_counted_are_not_given_away(void **state
     disk_free(f->disk);
     f->disk = NULL;
     assert_int_equal(peek64(f->image, 0) >> 32, 0x514649fb);
+}
+
+/* A write to a cluster that others have too, which an entry says of metadata: they are not freed.
+ */
+static void bad_96_metadata_are_not_freed_as_data(void **state)
+{
+    static const uint64_t entries[] = {0x10000, 0x20000, 0x30000, 0x4000000000000000,
+                                       0x4000000000030000};
+    struct fixture *f = *state;
+    const struct file_config config = disk_config(f->image);
+    const uint64_t l2 = write_one(f);
+
+    for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
+        uint8_t data[65536] = {0};
+
+        patch64(f->image, l2, entries[i]);
+        f->disk = disk_new(&config);
+        assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE, 0, data, sizeof(data)), -EIO);
+        assert_int_equal(disk_flush(f->disk), -EIO);
+        disk_free(f->disk);
+        f->disk = NULL;
+        assert_int_equal(peek64(f->image, 0) >> 32, 0x514649fb);
+        assert_int_equal(peek64(f->image, 72), 2);
+        patch64(f->image, 72, 0);
+    }
+}
+
+/* Two entries for one cluster. By the first it is freed, and becomes an L2 table: the second may
+ * not free that. */
+static void bad_96_a_cluster_that_is_freed_twice(void **state)
+{
+    struct fixture *f = *state;
+    const struct file_config config = disk_config(f->image);
+    uint64_t l2;
+    uint8_t data[512] = {1};
+
+    new_image(f->image, 1024ull * MIB, NULL, 0);
+    f->disk = disk_new(&config);
+    disk_fill(f->disk, 0, 2 * 65536, 0x44);
+    disk_free(f->disk);
+    l2 = peek64(f->image, L1_AT) & 0x00fffffffffffe00;
+    patch64(f->image, l2 + 16, peek64(f->image, l2 + 8));
+    f->disk = disk_new(&config);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_DISCARD, 0, NULL, 2 * 65536), 0);
+    assert_int_equal(disk_flush(f->disk), 0);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_DISCARD, 2 * 65536, NULL, 65536), 0);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE, 512ull * MIB, data, sizeof(data)), 0);
+    assert_int_equal(peek64(f->image, 72), 0);
+    assert_int_equal(disk_flush(f->disk), -EIO);
+    assert_int_equal(peek64(f->image, 72), 2);
 }
 
 static void bad_96_compressed_clusters_that_are_bombs_or_rubbish(void **state)
@@ -580,9 +672,13 @@ int main(void)
         TEST(bad_96_files_that_are_cut_short),
         TEST(bad_96_l1_entries_that_point_anywhere),
         TEST(bad_96_refcount_tables_that_point_anywhere),
+        TEST(bad_96_snapshots_that_are_not_in_the_file),
+        TEST(bad_96_snapshots_that_are_too_many),
         TEST(bad_96_l2_entries_that_point_anywhere),
         TEST(bad_96_data_are_never_written_over_metadata),
         TEST(bad_96_metadata_that_are_not_counted_are_not_given_away),
+        TEST(bad_96_metadata_are_not_freed_as_data),
+        TEST(bad_96_a_cluster_that_is_freed_twice),
         TEST(bad_96_compressed_clusters_that_are_bombs_or_rubbish),
         TEST(bad_96_a_running_image_that_shrinks),
         TEST(bad_96_backing_files_that_go_in_circles),

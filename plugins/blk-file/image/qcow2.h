@@ -42,6 +42,7 @@ struct table_cache {
 
 struct freed {
     uint64_t first, count; /* clusters of the file */
+    uint32_t is_meta, reserved;
 };
 
 struct compressed;
@@ -122,8 +123,9 @@ int qcow2_refblock_slot(struct qcow2 *q, struct table **out);
 /* Writes all metadata that are dirty, in order. */
 int qcow2_commit(struct qcow2 *q);
 /* One reference to each of `count` clusters from the one at `offset` is gone. Their refcounts
- * follow with the next commit. */
-int qcow2_forget(struct qcow2 *q, uint64_t offset, uint64_t count);
+ * follow with the next commit. -EIO where they are metadata and `is_meta` is 0, or the other way
+ * round: the image is corrupt. */
+int qcow2_forget(struct qcow2 *q, uint64_t offset, uint64_t count, int is_meta);
 /* The metadata contradict themselves: says so, in the header too, and ends all writing. -EIO. */
 int qcow2_is_corrupt(struct qcow2 *q, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

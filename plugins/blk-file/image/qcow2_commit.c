@@ -57,7 +57,7 @@ static int move_reftable(struct qcow2 *q)
     q->reftable_offset = q->reftable_new;
     q->reftable_clusters = clusters;
     q->reftable_new = 0;
-    return qcow2_forget(q, old, old_clusters);
+    return qcow2_forget(q, old, old_clusters, 1);
 }
 
 static int write_reftable(struct qcow2 *q)
@@ -96,6 +96,16 @@ static int is_dirty(const struct qcow2 *q)
     return q->l1_dirty_from != q->l1_dirty_to || q->freed_count;
 }
 
+/* Where two entries of a damaged image name one cluster, the first frees it, it may become
+ * metadata, and the second would free these. */
+static int not_what_it_is(struct qcow2 *q, uint64_t cluster, int is_meta)
+{
+    return qcow2_is_corrupt(q,
+                            is_meta ? "cluster %llu is freed as metadata, and holds data"
+                                    : "cluster %llu is freed as data, and holds metadata",
+                            (unsigned long long)cluster);
+}
+
 /* Refcounts follow what was forgotten, and the space goes back to the file system. */
 static int drop_freed(struct qcow2 *q)
 {
@@ -106,7 +116,10 @@ static int drop_freed(struct qcow2 *q)
         struct freed *f = &q->freed[q->freed_count - 1];
         uint64_t cluster = f->first + f->count - 1, left;
 
-        err = qcow2_refcount_drop(q, cluster, &left);
+        if (metaset_has(&q->meta, cluster) != (int)f->is_meta)
+            err = not_what_it_is(q, cluster, (int)f->is_meta);
+        if (!err)
+            err = qcow2_refcount_drop(q, cluster, &left);
         if (err)
             break;
         if (!--f->count)
@@ -164,12 +177,15 @@ int qcow2_commit(struct qcow2 *q)
     return err;
 }
 
-int qcow2_forget(struct qcow2 *q, uint64_t offset, uint64_t count)
+int qcow2_forget(struct qcow2 *q, uint64_t offset, uint64_t count, int is_meta)
 {
     struct freed *last = q->freed_count ? &q->freed[q->freed_count - 1] : NULL;
     uint64_t first = cluster_of(q, offset);
 
-    if (last && last->first + last->count == first) {
+    for (uint64_t i = 0; i < count; i++)
+        if (metaset_has(&q->meta, first + i) != is_meta)
+            return not_what_it_is(q, first + i, is_meta);
+    if (last && last->is_meta == (uint32_t)is_meta && last->first + last->count == first) {
         last->count += count;
         return 0;
     }
@@ -182,7 +198,8 @@ int qcow2_forget(struct qcow2 *q, uint64_t offset, uint64_t count)
         q->freed = grown;
         q->freed_capacity = capacity;
     }
-    q->freed[q->freed_count++] = (struct freed){.first = first, .count = count};
+    q->freed[q->freed_count++] =
+        (struct freed){.first = first, .count = count, .is_meta = (uint32_t)is_meta};
     return 0;
 }
 

@@ -125,7 +125,7 @@ static int grow_l1(struct qcow2 *q, uint64_t entries)
         return err;
     q->l1_offset = offset;
     q->l1_size = (uint32_t)entries;
-    return qcow2_forget(q, old, cluster_of(q, 8 * old_size + q->cluster_size - 1));
+    return qcow2_forget(q, old, cluster_of(q, 8 * old_size + q->cluster_size - 1), 1);
 }
 
 int qcow2_grow(struct image *i, uint64_t length, struct image_error *e)

@@ -66,6 +66,7 @@ struct qcow2_header {
 #define QCOW2_L1_BYTES_MAX (32u << 20)
 #define QCOW2_REFTABLE_BYTES_MAX (8u << 20)
 #define QCOW2_SNAPSHOTS_MAX 65536u
+#define QCOW2_SNAPSHOT_TABLES_MAX (256u << 20) /* L1 tables of all snapshots, bytes */
 #define QCOW2_REFCOUNT_ORDER_MAX 6u
 
 #endif

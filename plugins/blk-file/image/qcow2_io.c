@@ -151,7 +151,7 @@ static int take(struct qcow2 *q, uint64_t offset, uint64_t length, struct taken 
     if (!err && t->tail)
         err = qcow2_run(q, offset + t->bytes, t->tail, 0, &t->last);
     if (err)
-        (void)qcow2_forget(q, t->at, t->count);
+        (void)qcow2_forget(q, t->at, t->count, 0);
     return err;
 }
 
@@ -176,7 +176,7 @@ static int write_new(struct qcow2 *q, struct cursor *from, uint64_t offset, uint
     if (!err)
         err = qcow2_map_set(q, offset, t.count, t.at | QCOW2_COPIED);
     else
-        (void)qcow2_forget(q, t.at, t.count);
+        (void)qcow2_forget(q, t.at, t.count, 0);
     pthread_mutex_unlock(&q->lock);
     *done = t.bytes;
     return err;

@@ -144,7 +144,7 @@ static int writable_table(struct qcow2 *q, uint64_t offset, struct table **out)
     if (index >= q->l1_dirty_to)
         q->l1_dirty_to = (uint32_t)index + 1;
     *out = t;
-    return old ? qcow2_forget(q, old, 1) : 0;
+    return old ? qcow2_forget(q, old, 1, 1) : 0;
 }
 
 static int forget_entry(struct qcow2 *q, uint64_t entry)
@@ -153,9 +153,9 @@ static int forget_entry(struct qcow2 *q, uint64_t entry)
 
     if (entry & QCOW2_COMPRESSED) {
         qcow2_compressed_place(q, entry, &at, &bytes);
-        return qcow2_forget(q, at, cluster_of(q, at + bytes - 1) - cluster_of(q, at) + 1);
+        return qcow2_forget(q, at, cluster_of(q, at + bytes - 1) - cluster_of(q, at) + 1, 0);
     }
-    return entry & QCOW2_OFFSET ? qcow2_forget(q, entry & QCOW2_OFFSET, 1) : 0;
+    return entry & QCOW2_OFFSET ? qcow2_forget(q, entry & QCOW2_OFFSET, 1, 0) : 0;
 }
 
 int qcow2_map_set(struct qcow2 *q, uint64_t offset, uint64_t count, uint64_t entry)

@@ -68,11 +68,13 @@ static int read_table(struct qcow2 *q, const char *what, uint64_t offset, uint64
     return 0;
 }
 
-/* The snapshot table, and the L1 tables of the snapshots. */
+/* The snapshot table, and the L1 tables of the snapshots. Every entry of the table has to lie in
+ * the file, and the L1 tables of all together are bounded, so that a small sparse file costs
+ * neither memory nor time. */
 static int add_snapshots(struct qcow2 *q, const struct qcow2_header *h, uint64_t file_bytes,
                          struct image_error *e)
 {
-    uint64_t at = h->snapshot_offset;
+    uint64_t at = h->snapshot_offset, tables = 0;
 
     for (uint32_t i = 0; i < h->snapshot_count; i++) {
         uint8_t s[SNAPSHOT_HEADER];
@@ -82,14 +84,20 @@ static int add_snapshots(struct qcow2 *q, const struct qcow2_header *h, uint64_t
         l1_offset = get_be64(s);
         l1_bytes = 8ull * get_be32(s + 8);
         if (err || in_cluster(q, l1_offset) || l1_bytes > QCOW2_L1_BYTES_MAX ||
-            l1_offset > file_bytes || l1_bytes > file_bytes - l1_offset)
+            l1_offset > file_bytes || l1_bytes > file_bytes - l1_offset ||
+            (tables += l1_bytes) > QCOW2_SNAPSHOT_TABLES_MAX)
             return img_fail(e, -EINVAL,
                             "'%s' is no usable qcow2 image: its snapshot %u has no L1 table in "
-                            "the file",
+                            "the file, or those of all exceed 256 MiB",
                             q->image.path, i);
-        at += SNAPSHOT_HEADER + get_be32(s + 36) + ((uint64_t)s[12] << 8 | s[13]) +
+        at += (uint64_t)SNAPSHOT_HEADER + get_be32(s + 36) + ((uint64_t)s[12] << 8 | s[13]) +
               ((uint64_t)s[14] << 8 | s[15]);
         at = (at + 7) & ~7ull;
+        if (at > ((file_bytes + 7) & ~7ull))
+            return img_fail(e, -EINVAL,
+                            "'%s' is no usable qcow2 image: the entry of its snapshot %u goes on "
+                            "behind the file's end; the file is damaged, or made to do harm",
+                            q->image.path, i);
         if (l1_bytes)
             err = add(q, "a snapshot's L1 table", l1_offset, l1_bytes, e);
         if (err)
