@@ -94,9 +94,12 @@ fails_with() {
     }
 }
 
-# traffic e1000|virtio: tests/traffic under KVM, in sizes for a processor that is emulated. It is this process from then
-# on, so that whoever ends the case ends it, with all that it has started.
+# traffic e1000|virtio [SIZE...]: tests/traffic under KVM, in sizes for a processor that is emulated unless others (see
+# tests/traffic/host) are given. It is this process from then on, so that whoever ends the case ends it, with all that it
+# has started.
 traffic() {
     echo 'nameserver 127.0.0.1' >/etc/resolv.conf
-    exec sh /lab/traffic/host "${build:?}" /lab/traffic "$1" kvm file=2 small=1 bulk=1 times=3
+    nic=$1
+    shift
+    exec sh /lab/traffic/host "${build:?}" /lab/traffic "$nic" kvm file=2 small=1 bulk=1 times=3 "$@"
 }
