@@ -73,7 +73,7 @@ void virtio_run(struct virtio *v, uint32_t n)
 
     v->work = 0;
     for (uint32_t done = 0; virtio_live(v, n); done++) {
-        struct queue_mark mark = queue_mark(q);
+        struct queue_mark mark;
         int64_t written;
         int got;
 
@@ -81,8 +81,12 @@ void virtio_run(struct virtio *v, uint32_t n)
             virtio_later(v, n);
             break;
         }
-        if (q->staged_count == QUEUE_STAGED)
+        if (q->staged_count == QUEUE_STAGED) {
             virtio_publish(v, n);
+            if (!virtio_live(v, n))
+                return;
+        }
+        mark = queue_mark(q); /* behind what was published, which cannot be undone */
         got = queue_pop(q, &c);
         if (got < 0) {
             virtio_broken(v, q->error);

@@ -33,7 +33,7 @@ static void out(struct rig *r, uint32_t offset, uint32_t value, uint32_t width)
     fake_write(r->host, BP_SPACE_MMIO, r->bar + offset, value, width);
 }
 
-struct rig *rig_new(const char *model, void *config, const struct rig_kind *kind)
+static struct rig *make(const char *model, void *config, const struct rig_kind *kind, uint16_t size)
 {
     struct virtio_config *c = config;
     struct rig *r = calloc(1, sizeof(*r));
@@ -43,7 +43,7 @@ struct rig *rig_new(const char *model, void *config, const struct rig_kind *kind
     c->transport = kind->transport;
     c->packed = (uint8_t)kind->packed;
     c->slot = UINT32_MAX;
-    c->queue_size = RIG_QUEUE_SIZE;
+    c->queue_size = r->size = size;
     c->address = is_pci(r) ? 0 : RIG_MMIO_BASE;
     c->irq = is_pci(r) ? 0 : RIG_IRQ;
     r->host = fake_host_new(PLUGIN_FILE, model, config);
@@ -55,6 +55,16 @@ struct rig *rig_new(const char *model, void *config, const struct rig_kind *kind
         r->bar = FAKE_BAR_MEMORY((uint64_t)r->devfn, 0);
     }
     return r;
+}
+
+struct rig *rig_new(const char *model, void *config, const struct rig_kind *kind)
+{
+    return make(model, config, kind, RIG_QUEUE_SIZE);
+}
+
+struct rig *rig_new_large(const char *model, void *config, const struct rig_kind *kind)
+{
+    return make(model, config, kind, RIG_QUEUE_LARGE);
 }
 
 void rig_free(struct rig *r)
@@ -206,7 +216,7 @@ void rig_setup(struct rig *r, uint32_t n)
     memset(rig_ram(r, RIG_RING(n)), 0, 0x2000);
     r->queues[n] = (struct rig_queue){.wrap = 1, .used_wrap = 1};
     rig_select(r, n);
-    rig_size(r, RIG_QUEUE_SIZE);
+    rig_size(r, r->size);
     rig_address(r, QUEUE_DESC, RIG_DESC(n));
     rig_address(r, QUEUE_DRIVER, RIG_DRIVER(n));
     rig_address(r, QUEUE_DEVICE, RIG_DEVICE(n));
@@ -243,13 +253,13 @@ static void publish_split(struct rig *r, uint32_t n, uint16_t head)
     struct rig_queue *q = &r->queues[n];
     uint8_t *avail = rig_ram(r, RIG_DRIVER(n));
 
-    bp_put_le16(avail + 4 + 2 * (size_t)(q->next % RIG_QUEUE_SIZE), head);
+    bp_put_le16(avail + 4 + 2 * (size_t)(q->next % r->size), head);
     bp_put_le16(avail + 2, ++q->next);
 }
 
-static uint16_t split_desc(struct rig_queue *q)
+static uint16_t split_desc(const struct rig *r, struct rig_queue *q)
 {
-    return (uint16_t)(q->free_desc++ % RIG_QUEUE_SIZE);
+    return (uint16_t)(q->free_desc++ % r->size);
 }
 
 /* Flags that make a packed descriptor available on this lap. */
@@ -258,9 +268,9 @@ static uint16_t packed_flags(const struct rig_queue *q)
     return q->wrap ? DESC_F_AVAIL : DESC_F_USED;
 }
 
-static void packed_step(struct rig_queue *q)
+static void packed_step(const struct rig *r, struct rig_queue *q)
 {
-    if (++q->next == RIG_QUEUE_SIZE) {
+    if (++q->next == r->size) {
         q->next = 0;
         q->wrap ^= 1;
     }
@@ -269,12 +279,12 @@ static void packed_step(struct rig_queue *q)
 uint16_t rig_add(struct rig *r, uint32_t n, const struct rig_buffer *b, uint32_t count)
 {
     struct rig_queue *q = &r->queues[n];
-    uint16_t head = (uint16_t)(q->free_desc % RIG_QUEUE_SIZE), id = q->free_id++;
+    uint16_t head = (uint16_t)(q->free_desc % r->size), id = q->free_id++;
 
     if (r->kind.packed) {
-        id %= RIG_QUEUE_SIZE;
+        id = (uint16_t)(id % r->size);
         q->slots[id] = (uint16_t)count;
-        for (uint32_t i = 0; i < count; i++, packed_step(q))
+        for (uint32_t i = 0; i < count; i++, packed_step(r, q))
             rig_put_desc(r, RIG_DESC(n) + DESC_BYTES * q->next, b[i].gpa, b[i].len,
                          (uint16_t)(packed_flags(q) | (i + 1 < count ? DESC_F_NEXT : 0u) |
                                     (b[i].writes ? DESC_F_WRITE : 0u)),
@@ -282,12 +292,12 @@ uint16_t rig_add(struct rig *r, uint32_t n, const struct rig_buffer *b, uint32_t
         return id;
     }
     for (uint32_t i = 0; i < count; i++) {
-        uint16_t d = split_desc(q);
+        uint16_t d = split_desc(r, q);
 
         rig_put_desc(
             r, RIG_DESC(n) + DESC_BYTES * (uint32_t)d, b[i].gpa, b[i].len,
             (uint16_t)((i + 1 < count ? DESC_F_NEXT : 0u) | (b[i].writes ? DESC_F_WRITE : 0u)),
-            (uint16_t)((d + 1) % RIG_QUEUE_SIZE));
+            (uint16_t)((d + 1) % r->size));
     }
     publish_split(r, n, head);
     return head;
@@ -300,13 +310,13 @@ void rig_add_raw(struct rig *r, uint32_t n, uint64_t gpa, uint32_t len, uint16_t
     uint16_t d;
 
     if (r->kind.packed) {
-        q->slots[next % RIG_QUEUE_SIZE] = 1;
+        q->slots[next % r->size] = 1;
         rig_put_desc(r, RIG_DESC(n) + DESC_BYTES * q->next, gpa, len,
                      (uint16_t)(flags | packed_flags(q)), next);
-        packed_step(q);
+        packed_step(r, q);
         return;
     }
-    d = split_desc(q);
+    d = split_desc(r, q);
     rig_put_desc(r, RIG_DESC(n) + DESC_BYTES * (uint32_t)d, gpa, len, flags, next);
     publish_split(r, n, d);
 }
@@ -315,8 +325,7 @@ uint16_t rig_add_indirect(struct rig *r, uint32_t n, const struct rig_buffer *b,
                           uint32_t table_len, uint16_t extra_flags)
 {
     struct rig_queue *q = &r->queues[n];
-    uint16_t id = r->kind.packed ? (uint16_t)(q->free_id++ % RIG_QUEUE_SIZE)
-                                 : (uint16_t)(q->free_desc % RIG_QUEUE_SIZE);
+    uint16_t id = (uint16_t)((r->kind.packed ? q->free_id++ : q->free_desc) % r->size);
 
     for (uint32_t i = 0; i < count; i++)
         rig_put_desc(
@@ -338,7 +347,7 @@ int rig_used(struct rig *r, uint32_t n, uint16_t *id, uint32_t *len)
         at = rig_ram(r, RIG_DEVICE(n));
         if (bp_le16(at + 2) == q->used)
             return 0;
-        at += 4 + 8 * (size_t)(q->used++ % RIG_QUEUE_SIZE);
+        at += 4 + 8 * (size_t)(q->used++ % r->size);
         if (id)
             *id = (uint16_t)bp_le32(at);
         if (len)
@@ -350,14 +359,14 @@ int rig_used(struct rig *r, uint32_t n, uint16_t *id, uint32_t *len)
     if (!!(flags & DESC_F_AVAIL) != q->used_wrap || !!(flags & DESC_F_USED) != q->used_wrap)
         return 0;
     which = bp_le16(at + 12);
-    assert_true(which < RIG_QUEUE_SIZE && q->slots[which]);
+    assert_true(which < r->size && q->slots[which]);
     if (id)
         *id = which;
     if (len)
         *len = bp_le32(at + 8);
     q->used = (uint16_t)(q->used + q->slots[which]);
-    if (q->used >= RIG_QUEUE_SIZE) {
-        q->used = (uint16_t)(q->used - RIG_QUEUE_SIZE);
+    if (q->used >= r->size) {
+        q->used = (uint16_t)(q->used - r->size);
         q->used_wrap ^= 1;
     }
     return 1;

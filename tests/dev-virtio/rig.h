@@ -22,10 +22,11 @@
 #include <cmocka.h>
 
 #define RIG_QUEUE_SIZE 16u
+#define RIG_QUEUE_LARGE 128u /* rig_new_large(): more than a device shows used at once */
 #define RIG_RING(n) (0x10000u + (n)*0x2000u)
 #define RIG_DESC(n) RIG_RING(n)
 #define RIG_DRIVER(n) (RIG_RING(n) + 0x800u)
-#define RIG_DEVICE(n) (RIG_RING(n) + 0xc00u)
+#define RIG_DEVICE(n) (RIG_RING(n) + 0xa00u)
 #define RIG_TABLE(n) (RIG_RING(n) + 0x1000u)
 #define RIG_DATA 0x80000u
 
@@ -52,6 +53,8 @@ struct rig {
     struct fake_host *host;
     uint32_t devfn;
     uint64_t bar;
+    uint16_t size; /* of each queue, entries */
+    uint16_t reserved[3];
     void *context; /* the test's */
     struct rig_queue queues[VIRTIO_QUEUES_MAX];
 };
@@ -64,6 +67,8 @@ struct rig_buffer {
 
 /* Makes the device `model` with `config`, whose `virtio` it fills in. */
 struct rig *rig_new(const char *model, void *config, const struct rig_kind *kind);
+/* The same with queues of RIG_QUEUE_LARGE entries instead of RIG_QUEUE_SIZE. */
+struct rig *rig_new_large(const char *model, void *config, const struct rig_kind *kind);
 void rig_free(struct rig *r);
 
 /* The transport's registers. */
@@ -88,7 +93,7 @@ int rig_config_interrupted(struct rig *r);
 
 /* Up to FEATURES_OK with `features`, VERSION_1 and the kind's RING_PACKED. */
 void rig_negotiate(struct rig *r, uint64_t features);
-/* Sets up and enables queue `n` with RIG_QUEUE_SIZE entries. */
+/* Sets up and enables queue `n` with r->size entries. */
 void rig_setup(struct rig *r, uint32_t n);
 /* All of it: negotiation, `count` queues, DRIVER_OK. */
 void rig_start(struct rig *r, uint64_t features, uint32_t count);

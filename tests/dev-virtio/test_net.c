@@ -143,6 +143,49 @@ static void a_full_wire_holds_the_ring(void **state)
     assert_int_equal(wire->count, 3);
 }
 
+/* What a device shows used at once is less than a queue has: wherever it is held, what it has given
+ * back before stays given back once. */
+static void a_wire_that_is_full_after_any_number_of_frames(void **state)
+{
+    static const uint32_t rooms[] = {1, 63, 64, 65, 100};
+    const struct rig_kind *kind = *state;
+    const struct rig_buffer b = {RIG_DATA, 12 + 60, 0};
+    uint32_t total = RIG_QUEUE_LARGE;
+    uint16_t ids[RIG_QUEUE_LARGE], id = 0;
+    struct rig *r;
+
+    wire = fake_net_new();
+    config = (struct net_config){.queues = 1};
+    config.net = fake_peer(BP_NET_ID, &fake_net_ops, wire);
+    r = rig_new_large("net", &config, kind);
+    for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+        fake_net_forget(wire);
+        rig_start(r, 0, 2);
+        clear_header(r);
+        fill(rig_ram(r, FRAME), 60);
+        for (uint32_t k = 0; k < total; k++)
+            ids[k] = rig_add(r, TX, &b, 1);
+        wire->room = rooms[i];
+        rig_notify(r, TX);
+        fake_advance_ns(r->host, 0);
+        for (uint32_t k = 0; k < total; k++) {
+            if (k == rooms[i]) {
+                assert_false(rig_used(r, TX, NULL, NULL));
+                wire->room = total;
+                wire->port->sent(wire->port_self, 0);
+                fake_advance_ns(r->host, 0);
+            }
+            assert_true(rig_used(r, TX, &id, NULL));
+            assert_int_equal(id, ids[k]);
+        }
+        assert_false(rig_used(r, TX, NULL, NULL));
+        assert_int_equal(wire->count, total);
+        assert_false(rig_status(r) & STATUS_NEEDS_RESET);
+    }
+    rig_free(r);
+    fake_net_free(wire);
+}
+
 static void large_frames_fill_several_buffers(void **state)
 {
     static uint8_t frame[5000], got[5000];
@@ -710,6 +753,7 @@ static void bad_features_without_those_they_need(void **state)
 static const struct CMUnitTest tests[] = {
     RIG_EACH(frames_go_both_ways, setup, teardown),
     RIG_EACH(a_full_wire_holds_the_ring, setup, teardown),
+    RIG_EACH(a_wire_that_is_full_after_any_number_of_frames, NULL, NULL),
     RIG_EACH(large_frames_fill_several_buffers, setup, teardown),
     RIG_EACH(too_few_buffers_ask_for_the_next, setup, teardown),
     RIG_EACH(a_frame_that_no_buffer_holds_is_dropped, setup, teardown),
