@@ -500,7 +500,7 @@ void virtio_instance_timer(void *self, uint32_t id)
 int virtio_instance_after_load(void *self)
 {
     struct virtio *v = self;
-    int good = !(v->accepted & ~v->offered) || !(v->status & STATUS_FEATURES_OK);
+    int good = !(v->accepted & ~v->offered) || !(v->status & STATUS_FEATURES_OK), err = 0;
 
     for (uint32_t n = 0; good && n < VIRTIO_QUEUES_MAX; n++) {
         struct queue *q = &v->queues[n];
@@ -522,7 +522,11 @@ int virtio_instance_after_load(void *self)
     for (uint32_t n = 0; n < v->queue_count; n++)
         virtio_later(v, n);
     v->transport->after_load(v);
-    return v->device->after_load ? v->device->after_load(v) : 0;
+    if (v->device->after_load)
+        err = v->device->after_load(v);
+    if (err)
+        reset(v); /* what was refused is not worked with */
+    return err;
 }
 
 const void *virtio_instance_extension(void *self, const char *id)

@@ -263,11 +263,20 @@ static void queue_forgotten(struct virtio *v, uint32_t n)
         ((struct balloon *)v)->has_stats_buffer = 0;
 }
 
+/* What was taken of the queue, and so is under way there. */
+static int is_stats_buffer_good(const struct balloon *b)
+{
+    uint32_t n = stats_queue(&b->virtio);
+
+    return b->has_stats_buffer == 1 && n < b->virtio.queue_count && b->stats_slots &&
+           b->stats_slots <= b->virtio.queues[n].in_flight;
+}
+
 static int after_load(struct virtio *v)
 {
     struct balloon *b = (struct balloon *)v;
 
-    if (b->has_stats_buffer > 1 || (b->has_stats_buffer && stats_queue(v) >= v->queue_count))
+    if (b->has_stats_buffer && !is_stats_buffer_good(b))
         return v->host->fail(v->node, -EINVAL,
                              "the snapshot's balloon has a buffer of a queue that it has not; the "
                              "file is damaged");

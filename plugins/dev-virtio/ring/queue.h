@@ -85,7 +85,8 @@ void queue_reset(struct queue *q);
 /* Checks size, alignment and place of a queue that the driver wants enabled, and enables it.
  * -EINVAL with q->error if it cannot be (2.6: a power of two; 2.8.10.1: packed, any size). */
 int queue_enable(struct queue *q, uint64_t features);
-/* Checks the numbers of a queue that a snapshot brought: -EINVAL if they cannot be. */
+/* Checks the numbers of a queue that a snapshot brought, its addresses' alignment among them:
+ * -EINVAL if they cannot be. */
 int queue_check(const struct queue *q);
 
 /* Takes the next available chain into *out: 1; 0 if there is none; -EPROTO if the guest broke the

@@ -30,12 +30,12 @@ struct rng {
 static uint64_t allowance(struct rng *r)
 {
     struct virtio *v = &r->virtio;
-    uint64_t now = v->host->clock_ns(v->node);
+    uint64_t now = v->host->clock_ns(v->node), period_ns = r->config->period * NS_PER_MS;
 
     if (!r->config->rate)
         return UINT64_MAX;
-    if (now >= r->period_end_ns) {
-        r->period_end_ns = now + r->config->period * NS_PER_MS;
+    if (now >= r->period_end_ns || r->period_end_ns - now > period_ns) { /* a snapshot's: longer */
+        r->period_end_ns = now + period_ns;
         r->given = 0;
     }
     if (r->given < r->config->rate)
