@@ -163,6 +163,51 @@ static void bad_53_output_of_16_mib_takes_turns(void **state)
     free(sink);
 }
 
+/* A guest on another processor that gives an empty buffer for each that the device takes. */
+static struct rig *refilling;
+static uint32_t refills;
+
+static void refill(struct fake_host *h, uint64_t gpa, uint64_t len)
+{
+    const struct rig_buffer empty = {INPUT(0), 0, 1};
+
+    (void)h;
+    if (len != DESC_BYTES || gpa < RIG_DESC(0) || gpa >= RIG_DRIVER(0) || refills == 5000)
+        return;
+    refills++;
+    rig_add(refilling, 0, &empty, 1);
+}
+
+static void bad_53_input_for_empty_buffers_takes_turns(void **state)
+{
+    const struct rig_kind *kind = *state;
+    const struct rig_buffer empty = {INPUT(0), 0, 1}, good = {INPUT(1), 100, 1};
+    struct fake_char *end = fake_char_new();
+    struct rig *r;
+
+    config = (struct console_config){.chardev = fake_peer(BP_CHAR_ID, &fake_char_ops, end)};
+    refilling = r = rig_new_large("console", &config, kind);
+    rig_start(r, 0, 2);
+    refills = 0;
+    fake_after_dma_read(r->host, refill);
+    rig_add(r, 0, &empty, 1);
+    assert_int_equal(fake_char_give(end, (const uint8_t *)"x", 1), 0);
+    fake_after_dma_read(r->host, NULL);
+    assert_int_equal(refills, VIRTIO_BUDGET);
+    /* The device goes on by itself, and what comes then is taken. */
+    assert_int_equal(end->resumes, 0);
+    fake_advance_ns(r->host, 0);
+    assert_int_equal(end->resumes, 1);
+    while (rig_used(r, 0, NULL, NULL))
+        ;
+    rig_add(r, 0, &good, 1);
+    assert_int_equal(fake_char_give(end, (const uint8_t *)"x", 1), 1);
+    assert_int_equal(*rig_ram(r, INPUT(1)), 'x');
+    assert_false(rig_status(r) & STATUS_NEEDS_RESET);
+    rig_free(r);
+    free(end);
+}
+
 static void an_emergency_write_needs_no_driver(void **state)
 {
     struct rig *r = *state;
@@ -346,6 +391,7 @@ static const struct CMUnitTest tests[] = {
     RIG_EACH(bad_43_buffers_outside_ram, setup, teardown),
     RIG_EACH(bad_53_chain_of_many_descriptors, setup, teardown),
     RIG_EACH(bad_53_output_of_16_mib_takes_turns, NULL, NULL),
+    RIG_EACH(bad_53_input_for_empty_buffers_takes_turns, NULL, NULL),
 };
 
 int main(void)
