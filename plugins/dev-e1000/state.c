@@ -62,20 +62,37 @@ const struct bp_field e1000_fields[] = {
     {.name = NULL},
 };
 
-/* A packet that is gathered or waits lies in its buffer, and one that is to be segmented was found
- * sound by offload_prepare(). */
+#define IN_ONE_PIECE_MAX (14u + 0xffffu) /* bytes: an Ethernet header and an IP packet */
+
+/* What offload_prepare() found sound of a packet that waits: its segments, the checksum that the
+ * backend fills in, and that something of it is left to send. */
+static int waiting_check(const struct e1000_tx *t)
+{
+    const struct e1000_context *c = &t->context;
+    uint32_t tag = t->vle && !t->tse ? VLAN_BYTES : 0, payload = t->size;
+
+    if (!t->open || !t->size || (t->whole && (!t->tse || t->size > IN_ONE_PIECE_MAX)))
+        return 0;
+    if (t->tse && (!c->mss || c->hdrlen < 14 || c->hdrlen >= t->size ||
+                   c->hdrlen + (uint32_t)c->mss > FRAME_MAX))
+        return 0;
+    if ((t->whole || t->checksum) && (c->tucso < c->tucss || c->tucso + tag + 2 > t->size))
+        return 0;
+    if (t->tse && !t->whole)
+        payload -= c->hdrlen;
+    return t->sent < payload;
+}
+
+/* A packet that is gathered or waits lies in its buffer. */
 static int tx_check(const struct e1000_tx *t)
 {
     uint32_t limit = t->tse ? PACKET_MAX : FRAME_MAX + VLAN_BYTES;
 
-    if (t->start > VLAN_BYTES || t->size > limit || t->start + t->size > VLAN_BYTES + limit ||
-        (t->pending && (!t->open || !t->size)))
+    if (t->start > VLAN_BYTES || t->size > limit || t->start + t->size > VLAN_BYTES + limit)
         return 0;
-    if (t->pending && t->tse &&
-        (!t->context.mss || t->context.hdrlen < 14 || t->context.hdrlen >= t->size ||
-         t->context.hdrlen + (uint32_t)t->context.mss > FRAME_MAX))
-        return 0;
-    return t->sent <= t->size && (t->tse || t->start == VLAN_BYTES || t->pending);
+    if (t->pending)
+        return waiting_check(t);
+    return !t->sent && (t->tse || t->start == VLAN_BYTES);
 }
 
 int state_check(const struct e1000 *e)

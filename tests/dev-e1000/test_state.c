@@ -218,6 +218,117 @@ static void bad_snapshots_are_refused(void **state)
     REFUSES(blocked, 2);
 }
 
+#define HEADERS 54u
+#define PAYLOAD 2000u
+
+/* A large packet of which one segment is sent, and the next one waits for the backend; *e is the
+ * card. With `offloads` all of it waits. */
+static struct nic *with_a_packet_that_waits(uint32_t offloads, struct e1000 **e)
+{
+    static const uint8_t headers[HEADERS] = {
+        [12] = 8, [14] = 0x45, [16] = 8, [23] = 6, [34 + 12] = 0x50};
+    struct e1000_context c = {.ipcss = 14,
+                              .ipcso = 24,
+                              .ipcse = 33,
+                              .tucss = 34,
+                              .tucso = 50,
+                              .paylen = PAYLOAD,
+                              .mss = 1000,
+                              .hdrlen = HEADERS,
+                              .tucmd = TUCMD_TCP | TUCMD_IP | TX_TSE};
+    struct nic *n = nic_new();
+
+    fake_host_free(n->h);
+    n->net->offloads = offloads;
+    nic_create(n);
+    nic_start(n);
+    put_bytes(ram(n, TX_DATA), headers, sizeof(headers));
+    tx_context(n, &c);
+    tx_data(n, TX_DATA, HEADERS + PAYLOAD, SEND | TX_TSE, POPTS_IXSM | POPTS_TXSM, 0);
+    n->net->room = offloads ? 0 : 1;
+    tx_go(n);
+    *e = fake_self(n->h);
+    assert_true((*e)->tx.pending);
+    assert_int_equal((*e)->tx.whole, offloads != 0);
+    assert_int_equal((*e)->tx.sent, offloads ? 0 : 1000);
+    return n;
+}
+
+static int load(struct nic *n)
+{
+    int err;
+
+    fake_ops(n->h)->stop(fake_self(n->h));
+    err = fake_ops(n->h)->after_load(fake_self(n->h));
+    fake_ops(n->h)->start(fake_self(n->h));
+    return err;
+}
+
+/* Of a packet that waits something is left: else the next segment would be what lies behind it. */
+static void bad_snapshot_with_more_sent_than_there_was(void **state)
+{
+    static const uint32_t sent[] = {PAYLOAD, PAYLOAD + 1, PAYLOAD + HEADERS};
+    struct e1000 *e;
+    struct nic *n;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+        n = with_a_packet_that_waits(0, &e);
+        e->tx.sent = sent[i];
+        assert_int_equal(load(n), -EINVAL);
+        assert_int_equal(rd(n, E1000_RCTL), 0);
+        nic_free(n);
+    }
+    n = with_a_packet_that_waits(0, &e);
+    e->tx.sent = PAYLOAD - 1;
+    n->net->room = 10;
+    n->net->owed = 0;
+    assert_int_equal(load(n), 0);
+    fake_advance_ns(n->h, 1000);
+    assert_int_equal(n->net->count, 2);
+    assert_int_equal(n->net->sent[1].len, 60); /* a byte, padded */
+    nic_free(n);
+}
+
+/* The backend relies upon what a frame says of its checksum and its segments, and upon its length.
+ */
+static void bad_snapshot_with_what_no_backend_is_given(void **state)
+{
+    struct e1000 *e;
+    struct nic *n;
+
+    (void)state;
+    for (uint32_t i = 0; i < 5; i++) {
+        n = with_a_packet_that_waits(i ? BP_NET_OFFLOAD_CSUM | BP_NET_OFFLOAD_TSO4 : 0, &e);
+        switch (i) {
+        case 0: /* goes in one piece, and is none to be segmented */
+            e->tx.whole = 1;
+            e->tx.tse = 0;
+            e->tx.sent = 0;
+            break;
+        case 1:
+            e->tx.context.tucso = 20; /* before the start */
+            break;
+        case 2:
+            e->tx.context.mss = 10;
+            e->tx.context.hdrlen = 14;
+            e->tx.context.tucso = 50;
+            e->tx.size = 51;
+            break;
+        case 3:
+            e->tx.tse = e->tx.whole = 0;
+            e->tx.checksum = 1;
+            e->tx.size = 51;
+            break;
+        default: /* more than an IP packet, and so than a backend takes */
+            e->tx.size = 65536 + 14;
+        }
+        assert_int_equal(load(n), -EINVAL);
+        assert_int_equal(rd(n, E1000_RCTL), 0);
+        nic_free(n);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +342,8 @@ int main(void)
         cmocka_unit_test(eeprom_goes_along),
         cmocka_unit_test(word_just_written_goes_along),
         cmocka_unit_test(bad_snapshots_are_refused),
+        cmocka_unit_test(bad_snapshot_with_more_sent_than_there_was),
+        cmocka_unit_test(bad_snapshot_with_what_no_backend_is_given),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
