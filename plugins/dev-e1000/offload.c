@@ -88,15 +88,15 @@ void offload_complete(uint8_t *frame, uint32_t len, uint32_t start, uint32_t off
     put_be16(frame + start + offset, sum ? sum : 0xffffu);
 }
 
-/* The checksum from `css` to `cse` (0: to the end) is put at `cso`; what stands there takes part:
- * software has put the rest of the sum there. */
+/* The checksum from `css` to `cse` (0: to the end) is put at `cso`, if all three lie in the packet;
+ * what stands there takes part: software has put the rest of the sum there. */
 static void put_sum(uint8_t *data, uint32_t len, uint32_t css, uint32_t cso, uint32_t cse,
                     int zero_is_none)
 {
-    uint32_t end = cse && cse < len ? cse + 1 : len;
+    uint32_t end = cse ? cse + 1 : len;
     uint16_t sum;
 
-    if (css >= end || cso + 2 > len)
+    if (end > len || css >= end || cso + 2 > len)
         return;
     sum = (uint16_t)~ones_sum(data + css, end - css, 0);
     put_be16(data + cso, !sum && zero_is_none ? 0xffffu : sum);

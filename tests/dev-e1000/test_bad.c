@@ -52,7 +52,17 @@ static void bad_1_tdh_beyond_the_ring_is_one_lap_at_most(void **state)
     wr(n, E1000_TDT, 7);
     wr(n, E1000_TCTL, TCTL_EN);
     fake_advance_ns(n->h, 1000000);
-    assert_true(n->net->count <= RING_COUNT);
+    assert_int_equal(n->net->count, 7);
+    assert_int_equal(rd(n, E1000_TDH), 7);
+    assert_string_equal(fake_log(n->h, NULL),
+                        "TDH is 5000, in a ring of 64 descriptors: taken as 0");
+    /* With a tail that is never met: one lap. */
+    wr(n, E1000_TCTL, 0);
+    wr(n, E1000_TDH, 0xffff);
+    wr(n, E1000_TDT, 5000);
+    wr(n, E1000_TCTL, TCTL_EN);
+    fake_advance_ns(n->h, 1000000);
+    assert_int_equal(n->net->count, 7 + RING_COUNT);
     still_works(n);
 }
 
@@ -260,24 +270,37 @@ static void bad_13_checksum_beyond_the_packet_is_not_made(void **state)
     static const struct {
         uint8_t css, cso;
         uint16_t cse;
-    } cases[] = {{200, 50, 0}, {34, 200, 0}, {34, 99, 0}, {80, 50, 40}, {255, 255, 0xffff}};
+    } cases[] = {{200, 50, 0}, {34, 200, 0},  {34, 99, 0},      {80, 50, 40},
+                 {100, 50, 0}, {34, 50, 100}, {34, 50, 0xffff}, {255, 255, 0xffff}};
+    const size_t count = sizeof(cases) / sizeof(cases[0]);
     struct nic *n = nic_started();
 
     (void)state;
     make_frame(n, ram(n, TX_DATA), 100, NULL);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct e1000_context c = {
-            .tucss = cases[i].css, .tucso = cases[i].cso, .tucse = cases[i].cse};
+    for (size_t i = 0; i < 2 * count; i++) { /* the transport's, and the one of IP */
+        struct e1000_context c = {.tucss = cases[i % count].css,
+                                  .tucso = cases[i % count].cso,
+                                  .tucse = cases[i % count].cse};
 
+        if (i >= count)
+            c = (struct e1000_context){
+                .ipcss = c.tucss, .ipcso = c.tucso, .ipcse = c.tucse, .tucse = 0xffff};
         tx_context(n, &c);
-        tx_data(n, TX_DATA, 100, SEND, POPTS_TXSM, 0);
+        tx_data(n, TX_DATA, 100, SEND, i < count ? POPTS_TXSM : POPTS_IXSM, 0);
         tx_go(n);
         assert_int_equal(n->net->sent[i].len, 100);
         assert_memory_equal(n->net->sent[i].data, ram(n, TX_DATA), 100);
     }
     tx_legacy(n, TX_DATA, 100, SEND | TX_IC, 99, 34, 0);
+    tx_legacy(n, TX_DATA, 100, SEND | TX_IC, 50, 100, 0);
     tx_go(n);
-    assert_memory_equal(n->net->sent[5].data, ram(n, TX_DATA), 100);
+    for (size_t i = 2 * count; i < 2 * count + 2; i++)
+        assert_memory_equal(n->net->sent[i].data, ram(n, TX_DATA), 100);
+    /* The last byte that is there is no bad end. */
+    tx_context(n, &(struct e1000_context){.tucss = 34, .tucso = 50, .tucse = 99});
+    tx_data(n, TX_DATA, 100, SEND, POPTS_TXSM, 0);
+    tx_go(n);
+    assert_memory_not_equal(n->net->sent[2 * count + 2].data, ram(n, TX_DATA), 100);
     still_works(n);
 }
 
@@ -296,6 +319,13 @@ static void bad_13_offsets_beyond_the_header_are_not_followed(void **state)
     c.tucmd = TX_TSE;
     segment(n, &c, 1000);
     assert_int_equal(n->net->count, 20);
+    for (uint32_t i = 0; i < 20; i++) { /* nothing but the packet is in them, and it is as it was */
+        uint32_t at = i % 10 * 100, bytes = i % 10 < 9 ? 100 : 80;
+
+        assert_int_equal(n->net->sent[i].len, 20 + bytes);
+        assert_memory_equal(n->net->sent[i].data, ram(n, TX_DATA), 20);
+        assert_memory_equal(n->net->sent[i].data + 20, ram(n, TX_DATA + 20 + at), bytes);
+    }
     still_works(n);
 }
 
@@ -638,6 +668,27 @@ static void bad_28_index_beyond_an_array_is_ignored(void **state)
     assert_int_equal(rd(n, E1000_FFMT + 4), 0);
     assert_int_equal(rd(n, E1000_FFVT + 8 * 128), 0);
     assert_int_equal(rd(n, E1000_RA), 0x12005452); /* what follows MTA */
+    /* Behind the addresses, up to the table of VLANs, nothing is; nor behind the filters. */
+    for (uint32_t at = E1000_RA + 4 * 32; at < E1000_VFTA; at += 4) {
+        wr(n, at, 0xffffffff);
+        assert_int_equal(rd(n, at), 0);
+    }
+    assert_int_equal(rd(n, E1000_RA + 4 * 31), 0);
+    assert_int_equal(rd(n, E1000_VFTA), 0);
+    wr(n, E1000_FFLT + 8 * 4, 0xffffffff);
+    wr(n, E1000_IP4AT + 8 * 4, 0xffffffff);
+    assert_int_equal(rd(n, E1000_FFLT + 8 * 4), 0);
+    assert_int_equal(rd(n, E1000_IP4AT + 8 * 4), 0);
+    /* By way of IODATA the same, and registers end with the BAR. */
+    fake_write(n->h, BP_SPACE_PIO, FAKE_BAR_IO(n->devfn, 1), E1000_RA + 4 * 32, 4);
+    fake_write(n->h, BP_SPACE_PIO, FAKE_BAR_IO(n->devfn, 1) + 4, 0xffffffff, 4);
+    assert_int_equal(fake_read(n->h, BP_SPACE_PIO, FAKE_BAR_IO(n->devfn, 1) + 4, 4), 0);
+    for (uint64_t at = E1000_BAR_BYTES; at <= UINT32_MAX; at = at * 2 + 4) {
+        fake_write(n->h, BP_SPACE_PIO, FAKE_BAR_IO(n->devfn, 1), at, 4);
+        fake_write(n->h, BP_SPACE_PIO, FAKE_BAR_IO(n->devfn, 1) + 4, 0xffffffff, 4);
+        assert_int_equal(fake_read(n->h, BP_SPACE_PIO, FAKE_BAR_IO(n->devfn, 1) + 4, 4), 0);
+    }
+    assert_int_equal(rd(n, E1000_PBM + 4 * 16383), 0);
     still_works(n);
 }
 
