@@ -184,9 +184,21 @@ static void bad_96_an_io_error_is_told_to_the_guest_and_passes(void **state)
         assert_int_equal(disk_do(f->disk, BP_BLOCK_READ, 65536, data, 4096), -EIO);
         read_error = 0;
         disk_expect(f->disk, 65536, 4096, 7);
+        /* Of a write it is what the disk said, and what was there before is read again, or not. */
+        memset(data, 9, sizeof(data));
+        writes_left = 0;
+        write_error = EIO;
+        assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE, 131072, data, 4096), -EIO);
+        write_error = 0;
+        disk_expect(f->disk, 65536, 4096, 7);
+        disk_fill(f->disk, 131072, 4096, 9);
+        disk_expect(f->disk, 131072, 4096, 9);
+        assert_int_equal(disk_flush(f->disk), 0);
         disk_free(f->disk);
         f->disk = NULL;
     }
+    need_qemu_img();
+    expect_sound(f->qcow2, 0);
 }
 
 /* Wherever in a write that takes new clusters the room ends. */

@@ -430,6 +430,34 @@ static void bad_96_an_image_that_cannot_be_written(void **state)
             "and throws them away");
 }
 
+static void bad_96_an_image_that_cannot_be_read(void **state)
+{
+    struct fixture *f = *state;
+    struct file_config config = disk_config(f->image);
+
+    chmod(f->folder, 0755);
+    chmod(f->image, 0);
+    if (!geteuid())
+        assert_int_equal(seteuid(65534), 0);
+    config.readonly = 1;
+    refuses(f, &config, -EACCES, "cannot open 'DIR/image': Permission denied");
+    config.readonly = 0;
+    config.snapshot = 1;
+    refuses(f, &config, -EACCES, "cannot open 'DIR/image': Permission denied");
+    config.snapshot = 0;
+    /* One that can be written and not read is no disk either. */
+    if (!getuid())
+        assert_int_equal(seteuid(0), 0);
+    chmod(f->image, 0222);
+    if (!geteuid())
+        assert_int_equal(seteuid(65534), 0);
+    refuses(f, &config, -EACCES,
+            "cannot open 'DIR/image' for writing: Permission denied; say `readonly = yes`, or "
+            "`snapshot = yes`");
+    if (!getuid())
+        assert_int_equal(seteuid(0), 0);
+}
+
 static void bad_96_a_file_that_shrinks_is_an_error_and_no_signal(void **state)
 {
     struct fixture *f = *state;
@@ -564,6 +592,7 @@ int main(void)
         TEST(bad_96_sizes_that_are_no_disks),
         TEST(bad_96_files_that_are_no_images),
         TEST(bad_96_an_image_that_cannot_be_written),
+        TEST(bad_96_an_image_that_cannot_be_read),
         TEST(bad_96_a_file_that_shrinks_is_an_error_and_no_signal),
         TEST(bad_96_a_full_disk_is_told_to_the_guest),
         TEST(bad_96_a_guest_cannot_turn_a_probed_image_into_qcow2),

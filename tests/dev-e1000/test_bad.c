@@ -83,18 +83,32 @@ static void bad_2_rdh_beyond_the_ring_drops_and_counts(void **state)
     still_works(n);
 }
 
+static uint32_t dma_reads;
+
+static void count_dma_read(struct fake_host *h, uint64_t gpa, uint64_t len)
+{
+    (void)h, (void)gpa, (void)len;
+    dma_reads++;
+}
+
 static void bad_3_ring_of_length_0_does_nothing(void **state)
 {
     struct nic *n = nic_started();
 
     (void)state;
     fill_ring(n);
+    dma_reads = 0;
+    fake_after_dma_read(n->h, count_dma_read);
     wr(n, E1000_TDLEN, 0);
     wr(n, E1000_TDT, 7);
     fake_advance_ns(n->h, 1000000);
     assert_int_equal(n->net->count, 0);
     wr(n, E1000_RDLEN, 0);
     assert_int_equal(rx_give_frame(n, 100), -ENOBUFS);
+    assert_int_equal(dma_reads, 0);
+    fake_after_dma_read(n->h, NULL);
+    assert_false(tx_is_done(n, 0));
+    assert_int_equal(rx_status(n, 0), 0);
     still_works(n);
 }
 

@@ -174,22 +174,33 @@ static void state_moves_with_a_buffer_for_statistics(void **state)
 
 static void bad_55_pages(void **state)
 {
-    static const uint32_t outside[] = {RIG_MMIO_BASE >> 12, 0xffffffff, FAKE_RAM_BYTES >> 12};
     static const uint32_t zero = 0, good = 0xa0;
     struct rig *r = *state;
+    const uint32_t outside[] = {(uint32_t)(r->bar >> 12), 0xffffffff, FAKE_RAM_BYTES >> 12,
+                                0x80000000, 0x00100000};
+    uint8_t status;
 
     rig_start(r, 0, 2);
-    for (uint32_t i = 0; i < 3; i++) {
+    status = rig_status(r);
+    for (uint32_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) {
         inflate(r, outside + i, 1, 4);
         assert_string_equal(fake_log(r->host, NULL), "memory was handed over that is not RAM");
+        assert_int_equal(fake_log_count(r->host), i + 1);
     }
+    assert_int_equal(rig_status(r), status);
     memset(rig_ram(r, PAGE_AT(0)), 0xaa, 4096);
     inflate(r, &good, 1, 7); /* and three bytes more */
     assert_string_equal(fake_log(r->host, NULL),
                         "a list of pages whose length is not a multiple of 4");
     assert_true(is_zero(r, PAGE_AT(0)));
+    /* Page 0 is RAM as any other, and what lies behind it is not touched. */
+    memset(rig_ram(r, 0), 0xaa, 8192);
     inflate(r, &zero, 1, 4);
+    assert_true(is_zero(r, 0));
+    assert_int_equal(*rig_ram(r, 4096), 0xaa);
+    memset(rig_ram(r, PAGE_AT(0)), 0xaa, 4096);
     inflate(r, &good, 1, 4);
+    assert_true(is_zero(r, PAGE_AT(0)));
 }
 
 static void bad_55_the_ring_itself(void **state)

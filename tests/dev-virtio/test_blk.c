@@ -387,6 +387,28 @@ static void bad_50_sectors(void **state)
     works(r);
 }
 
+static void bad_50_no_status_byte(void **state)
+{
+    const struct rig_buffer out[] = {{HEADER, 16, 0}, {DATA, 512, 0}};
+    const struct rig_buffer in[] = {{HEADER, 16, 0}, {DATA, 512, 1}};
+    struct rig *r = *state;
+
+    rig_start(r, 0, 1);
+    memset(rig_ram(r, DATA), 0x77, 512);
+    header(r, VIRTIO_BLK_T_OUT, 0);
+    assert_int_equal(rig_do(r, 0, out, 2), 0);
+    assert_string_equal(fake_log(r->host, NULL), "a request without a status byte");
+    assert_int_equal(disk->seen[BP_BLOCK_WRITE], 0);
+    /* The last byte is the status, whatever it was meant for: 511 bytes are left. */
+    header(r, VIRTIO_BLK_T_IN, 0);
+    assert_int_equal(rig_do(r, 0, in, 2), 0);
+    assert_int_equal(*rig_ram(r, DATA + 511), VIRTIO_BLK_S_IOERR);
+    for (uint32_t i = 0; i < 511; i++)
+        assert_int_equal(*rig_ram(r, DATA + i), 0x77);
+    assert_int_equal(disk->seen[BP_BLOCK_READ], 0);
+    works(r);
+}
+
 static void bad_50_discards(void **state)
 {
     struct rig *r = *state;
@@ -577,6 +599,7 @@ static const struct CMUnitTest tests[] = {
     RIG_EACH(bad_46_queue_reset_with_requests_under_way, setup, teardown),
     RIG_EACH(bad_49_header_only, setup, teardown),
     RIG_EACH(bad_50_sectors, setup, teardown),
+    RIG_EACH(bad_50_no_status_byte, setup, teardown),
     RIG_EACH(bad_50_discards, setup, teardown),
     RIG_EACH(bad_50_writes_to_a_disk_that_is_read_only, NULL, NULL),
     cmocka_unit_test(bad_configurations_are_told),

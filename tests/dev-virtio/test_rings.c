@@ -280,6 +280,24 @@ static void bad_31_next_beyond_the_queue(void **state)
     broken_by(r, "a descriptor whose index is beyond the queue");
 }
 
+static void bad_31_next_beyond_the_table(void **state)
+{
+    static const uint16_t beyond[] = {2, RIG_QUEUE_SIZE, 0xffff};
+    struct rig *r = *state;
+
+    if (r->kind.packed)
+        return; /* a table is in order there */
+    for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++) {
+        rig_start(r, BIT(VIRTIO_F_INDIRECT_DESC), 1);
+        memset(rig_ram(r, RIG_DATA), 0, 64);
+        rig_put_desc(r, RIG_TABLE(0), RIG_DATA, 64, DESC_F_NEXT | DESC_F_WRITE, beyond[i]);
+        rig_add_raw(r, 0, RIG_TABLE(0), 32, DESC_F_INDIRECT, 0);
+        rig_notify(r, 0);
+        assert_false(is_filled(r, RIG_DATA, 64));
+        broken_by(r, "a descriptor whose next one is beyond its table");
+    }
+}
+
 static void bad_32_indirect_in_indirect(void **state)
 {
     struct rig *r = *state;
@@ -509,6 +527,7 @@ static void bad_41_entry_beyond_the_queue(void **state)
 static void bad_42_same_head_twice(void **state)
 {
     struct rig *r = *state;
+    uint16_t id = 0xffff;
 
     if (r->kind.packed)
         return; /* ids are the driver's own */
@@ -517,8 +536,11 @@ static void bad_42_same_head_twice(void **state)
     bp_put_le16(rig_ram(r, RIG_DRIVER(0) + 6), 0);
     bp_put_le16(rig_ram(r, RIG_DRIVER(0) + 2), 2);
     rig_notify(r, 0);
-    assert_true(rig_used(r, 0, NULL, NULL));
-    assert_true(rig_used(r, 0, NULL, NULL));
+    for (int i = 0; i < 2; i++) { /* used twice, as the driver asked */
+        assert_true(rig_used(r, 0, &id, NULL));
+        assert_int_equal(id, 0);
+    }
+    assert_false(rig_used(r, 0, NULL, NULL));
     r->queues[0].next = 2;
     works(r);
 }
@@ -697,6 +719,7 @@ static const struct CMUnitTest tests[] = {
     RIG_EACH(bad_29_self_loop, setup, teardown),
     RIG_EACH(bad_30_chain_longer_than_the_queue, setup, teardown),
     RIG_EACH(bad_31_next_beyond_the_queue, setup, teardown),
+    RIG_EACH(bad_31_next_beyond_the_table, setup, teardown),
     RIG_EACH(bad_32_indirect_in_indirect, setup, teardown),
     RIG_EACH(bad_33_indirect_with_next, setup, teardown),
     RIG_EACH(bad_34_indirect_length, setup, teardown),

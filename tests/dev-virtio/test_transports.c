@@ -243,16 +243,35 @@ static void bad_64_configuration_access(void **state)
                  {0, 0x4000, 4}, {0, 0, 0},          {0, 0, 3},          {0, 0, 0xffffffff},
                  {0, 0x15, 4},   {0, 0xfffffffc, 4}, {0, 0x14, 8}};
     struct rig *r = *state;
-    uint32_t data = find_cap(r, 5) + 16;
+    uint64_t table = FAKE_BAR_MEMORY((uint64_t)r->devfn, 1);
+    uint32_t data = find_cap(r, 5) + 16, before;
 
+    before = (uint32_t)fake_read(r->host, BP_SPACE_MMIO, table, 4); /* of MSI-X, in BAR 1 */
+    assert_int_not_equal(before, 0);
     rig_start(r, 0, 1);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         window(r, cases[i].bar, cases[i].offset, cases[i].length);
-        fake_pci_read(r->host, r->devfn, data, 4);
-        fake_pci_write(r->host, r->devfn, data, 0, 4);
-        fake_pci_write(r->host, r->devfn, data + 1, 0, 1);
+        /* What is written reaches no register, and what is read is what was written. */
+        for (uint32_t n = 0; n < 2; n++) {
+            uint32_t value = n ? 0 : 0x5aa55aa5;
+
+            fake_pci_write(r->host, r->devfn, data, value, 4);
+            assert_int_equal(fake_pci_read(r->host, r->devfn, data, 4), value);
+            fake_pci_write(r->host, r->devfn, data + 1, 0x33, 1);
+            assert_int_equal(fake_pci_read(r->host, r->devfn, data, 4),
+                             (value & 0xffff00ff) | 0x3300);
+        }
+        assert_int_equal(fake_read(r->host, BP_SPACE_MMIO, table, 4), before);
+        assert_int_equal(rig_status(r), 15);
     }
-    assert_true(rig_status(r) & STATUS_DRIVER_OK);
+    /* The edges that there are: the last register of the BAR, and the last byte. */
+    window(r, 0, PCI_BAR_BYTES - 4, 4);
+    fake_pci_write(r->host, r->devfn, data, 0, 4);
+    assert_int_equal(fake_pci_read(r->host, r->devfn, data, 4), 0);
+    window(r, 0, PCI_BAR_BYTES - 1, 1);
+    fake_pci_write(r->host, r->devfn, data, 0x5a, 1);
+    assert_int_equal(fake_pci_read(r->host, r->devfn, data, 1), 0);
+    assert_int_equal(rig_status(r), 15);
     assert_int_equal(rig_do(r, 0, &one, 1), 64);
 }
 

@@ -425,6 +425,16 @@ static void bad_97_file_that_breaks_later_ends_there(void **state)
     fclose(file);
     expect_end(f, "invalid packet capture length 4294967295, bigger than snaplen of 65535");
 
+    for (uint32_t snaplen = 0;; snaplen = UINT32_MAX) { /* which bound nothing themselves */
+        file = begin_file(f, 0xa1b23c4d, snaplen, 1);
+        add_frame(file, 1, 60, 60, 60);
+        add_frame(file, 2, UINT32_MAX, UINT32_MAX, 100);
+        fclose(file);
+        expect_end(f, "invalid packet capture length 4294967295, bigger than snaplen of 262144");
+        if (snaplen)
+            break;
+    }
+
     file = begin_file(f, 0xa1b23c4d, 65535, 1);
     add_frame(file, 1, 60, 60, 60);
     fwrite("12345", 1, 5, file);
