@@ -90,6 +90,7 @@ static void reset(struct virtio *v)
     const struct bp_net *ops = net->backend.ops;
 
     memcpy(v->config + NET_mac, net->initial_mac, 6);
+    net_filter_reset(net); /* driver_ok() does it again, and knows the features */
     net->announce = 0;
     v->config[NET_status] &= (uint8_t)~NET_S_ANNOUNCE;
     net->pairs = 1;
