@@ -431,6 +431,32 @@ void world_power(uint32_t state)
     world.function.ops->config_written(world.function.self, 0x44, 1);
 }
 
+void world_damage(struct input *in)
+{
+    uint32_t fields = 0, changes = 1 + take(in, 1) % 8;
+    int err;
+
+    do
+        fields++;
+    while (e1000_fields[fields].name);
+    for (uint32_t i = 0; i < changes; i++) {
+        const struct bp_field *f = &e1000_fields[take(in, 1) % fields];
+        uint64_t at = f->offset + (uint64_t)(take(in, 2) % f->count) * f->stride;
+        uint64_t value = take(in, f->width < 4 ? f->width : 4);
+
+        if (f->width > 4)
+            value |= (uint64_t)take(in, 4) << 32;
+        memcpy((uint8_t *)world.card + at, &value, f->width);
+    }
+    /* The backend is a new one, which owes nothing. */
+    world.owed = 0;
+    world.refuse = 0;
+    world.calls = 0;
+    err = e1000_ops.after_load(world.card);
+    must(err <= 0, "after_load() gave a positive number");
+    must(state_check(world.card), "what was refused is still there");
+}
+
 void world_begin(void)
 {
     static const struct e1000_config config = {

@@ -40,5 +40,7 @@ void world_backend(struct input *in);
 void world_link(uint32_t up);
 /* The power state, 0 to 3. */
 void world_power(uint32_t state);
+/* Members of the state get values of the input's, as if a snapshot had brought them. */
+void world_damage(struct input *in);
 
 #endif

@@ -40,13 +40,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world_begin();
     for (uint32_t i = 0; i < COUNT; i++)
         bp_put_le64(world_ram(RING + 16 * i), BUFFERS + 2048 * i);
-    world_write(0x0000, 1u << 6);                                               /* CTRL.SLU */
-    world_advance(UINT64_C(3000000000));                                        /* the link */
-    world_write(0x2800, RING);                                                  /* RDBAL */
-    world_write(0x2808, COUNT * 16);                                            /* RDLEN */
-    world_write(0x2818, tail);                                                  /* RDT */
-    world_write(0x00d0, 0xffffffff);                                            /* IMS */
-    world_write(0x0100, 1u << 1 | 1u << 3 | 1u << 4 | 1u << 15 | take(&in, 4)); /* RCTL */
+    world_write(0x0000, 1u << 6);        /* CTRL.SLU */
+    world_advance(UINT64_C(3000000000)); /* the link */
+    world_write(0x2800, RING);           /* RDBAL */
+    world_write(0x2808, COUNT * 16);     /* RDLEN */
+    world_write(0x2818, tail);           /* RDT */
+    world_write(0x00d0, 0xffffffff);     /* IMS */
+    /* RCTL: promiscuous and open to broadcasts unless the input says otherwise: then the filters
+     * decide. */
+    world_write(0x0100, 1u << 1 | ((1u << 3 | 1u << 4 | 1u << 15) ^ take(&in, 4)));
     while (in.left) {
         switch (take(&in, 1) % 8) {
         case 0:

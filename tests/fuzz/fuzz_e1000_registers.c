@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Fuzzes dev-e1000 by its registers: the input is a program of accesses, bytes in memory, frames,
- * power states and time. Transmit and receive have targets of their own.
+ * power states, time, and state as a file brings it that somebody changed. Transmit and receive
+ * have targets of their own.
  */
 #include "e1000_world.h"
 
@@ -9,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void step(struct input *in)
 {
-    uint32_t offset;
+    uint32_t offset, what;
 
     switch (take(in, 1) % 10) {
     case 0:
@@ -40,7 +41,11 @@ static void step(struct input *in)
         world_io(offset, take(in, 4));
         break;
     default:
-        world_power(take(in, 1) & 3u);
+        what = take(in, 1);
+        if (what & 0x80u)
+            world_damage(in);
+        else
+            world_power(what & 3u);
         break;
     }
 }

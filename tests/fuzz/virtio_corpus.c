@@ -18,6 +18,8 @@
 #define RARELY_MOVE 0u
 #define RARELY_RESET 1u
 #define RARELY_LOAD 5u
+#define RARELY_MANY 6u
+#define RARELY_DAMAGE 7u
 
 struct seed {
     uint8_t bytes[4096];
@@ -367,21 +369,21 @@ static int save(const char *folder, const char *device, uint32_t number, const s
 struct device {
     const char *name;
     void (*program)(struct seed *s, uint32_t variant);
-    uint8_t variants[8]; /* options of the device, for the eight combinations of the transport's */
+    uint8_t variants[9]; /* options of the device, for the nine combinations of the transport's */
 };
 
 static const struct device devices[] = {
-    {"blk", disk, {0x60, 0x20, 0x00, 0x01, 0x04, 0x08, 0x12, 0x80}},
-    {"net", network, {0x00, 0x10, 0x15, 0x0c, 0x02, 0x3f, 0x1c, 0x40}},
-    {"console", console, {0x00, 0x08, 0x03, 0x01, 0x02, 0x00, 0x08, 0x04}},
-    {"rng", randomness, {0x00, 0x01, 0x10, 0x7f, 0x81, 0x05, 0x00, 0x20}},
-    {"balloon", balloon, {0x00, 0x10, 0x01, 0x02, 0x03, 0x04, 0xf0, 0x00}},
+    {"blk", disk, {0x60, 0x20, 0x00, 0x01, 0x04, 0x08, 0x12, 0x80, 0x00}},
+    {"net", network, {0x00, 0x10, 0x15, 0x0c, 0x02, 0x3f, 0x1c, 0x40, 0x00}},
+    {"console", console, {0x00, 0x08, 0x03, 0x01, 0x02, 0x00, 0x08, 0x04, 0x00}},
+    {"rng", randomness, {0x00, 0x01, 0x10, 0x7f, 0x81, 0x05, 0x00, 0x20, 0x00}},
+    {"balloon", balloon, {0x00, 0x10, 0x01, 0x02, 0x03, 0x04, 0xf0, 0x00, 0x00}},
 };
 
 int main(int argc, char **argv)
 {
-    /* PCI, packed, doorbells, eventfds, INTx */
-    static const uint8_t options[] = {0x00, 0x01, 0x02, 0x03, 0x0d, 0x0f, 0x11, 0x04};
+    /* PCI, packed, doorbells, eventfds, INTx, large queues */
+    static const uint8_t options[] = {0x00, 0x01, 0x02, 0x03, 0x0d, 0x0f, 0x11, 0x04, 0x21};
     int err = 0;
 
     if (argc != 2) {
@@ -404,6 +406,11 @@ int main(int argc, char **argv)
             if (i == 2)
                 step(&s, 15, RARELY_RESET, 15, RARELY_LOAD, 255, 255, 255, 255, 255, 255, 255, 255,
                      -1);
+            if (i == 8) { /* more than is shown at once, each way; and a file that was changed */
+                for (uint32_t n = 0; n < 3; n++)
+                    step(&s, 15, RARELY_MANY, n, 100, LEN_512 << 3 | (n & 1 ? 0 : WRITES), -1);
+                step(&s, 15, RARELY_DAMAGE, 0, 20, 0, 0, 255, -1);
+            }
             if (i == 2 || i == 3)
                 devices[d].program(&s, devices[d].variants[i]);
             err |= save(argv[1], devices[d].name, i, &s);

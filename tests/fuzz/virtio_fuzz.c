@@ -18,6 +18,7 @@
 #define OPTION_DOORBELLS 4u
 #define OPTION_EVENTFDS 8u
 #define OPTION_INTX 16u
+#define OPTION_LARGE 32u /* queues with more entries than are shown used at once */
 
 #define DATA_BYTES (FAKE_RAM_BYTES - RIG_DATA)
 #define BUFFERS_MAX 8u
@@ -171,6 +172,17 @@ static void add_chain(struct run *run)
         rig_notify(run->rig, n);
 }
 
+/* One buffer again and again, and one notification for all of them. */
+static void add_many(struct run *run)
+{
+    uint32_t n = take(run, 1) % run->queues, count = take(run, 1);
+    const struct rig_buffer b = buffer(run);
+
+    for (uint32_t i = 0; i < count; i++)
+        rig_add(run->rig, n, &b, 1);
+    rig_notify(run->rig, n);
+}
+
 static void registers(struct run *run, int is_write)
 {
     uint32_t at = take(run, 2), width = 1u << take(run, 1) % 4;
@@ -251,7 +263,8 @@ static struct rig *make(struct run *run)
     struct rig *r;
 
     fake_offer_doorbells(run->options & OPTION_DOORBELLS);
-    r = rig_new(fuzz_device.model, fuzz_device.config(run->device_options, run->set), &kind);
+    r = (run->options & OPTION_LARGE ? rig_new_large : rig_new)(
+        fuzz_device.model, fuzz_device.config(run->device_options, run->set), &kind);
     fake_offer_doorbells(false);
     if (kind.transport == TRANSPORT_PCI)
         fake_pci_take_fds(r->host, run->options & OPTION_EVENTFDS);
@@ -274,6 +287,33 @@ static void move(struct run *run)
     memcpy(fake_ram(to->host), fake_ram(from->host), FAKE_RAM_BYTES);
     rig_free(from);
     run->rig = to;
+}
+
+/* The state as a file brings it that somebody changed: refused, or gone on with. */
+static void damage(struct run *run)
+{
+    const struct bp_instance_ops *ops = fake_ops(run->rig->host);
+    uint8_t *self = fake_self(run->rig->host);
+    uint32_t fields = 0, changes = 1 + take(run, 1) % 4;
+
+    if (fuzz_device.settle)
+        fuzz_device.settle(run->set);
+    ops->stop(self);
+    do
+        fields++;
+    while (ops->fields[fields].name);
+    for (uint32_t i = 0; i < changes; i++) {
+        const struct bp_field *f = &ops->fields[take(run, 1) % fields];
+        uint64_t value;
+
+        self = fake_self(run->rig->host);
+        self += f->offset + (size_t)(take(run, 2) % f->count) * f->stride;
+        value = fuzz_take(&run->in, f->width);
+        memcpy(self, &value, f->width);
+    }
+    self = fake_self(run->rig->host);
+    assert_true(ops->after_load(self) <= 0);
+    assert_int_equal(ops->start(self), 0);
 }
 
 static void reset_machine(struct run *run)
@@ -308,6 +348,12 @@ static void rarely(struct run *run)
     case 4:
         run->options ^= OPTION_INTX;
         interrupts(run);
+        break;
+    case 6:
+        add_many(run);
+        break;
+    case 7:
+        damage(run);
         break;
     default:
         load_driver(run, fuzz_take(&run->in, 8));

@@ -3,7 +3,7 @@
  * fuzz/virtio_fuzz.h - what the fuzz targets of dev-virtio's devices share: the input as a program
  * of a guest and of a backend, run against the whole device on the host of unit tests.
  *
- *     2 bytes   transport, kind of ring, doorbells and eventfds; the device's own keys
+ *     2 bytes   transport, kind and size of rings, doorbells and eventfds; the device's own keys
  *     8 bytes   which of the offered features the driver takes
  *     steps     one byte each says which (virtio_fuzz.c), operands behind it
  *
