@@ -717,6 +717,47 @@ static void bad_ring_of_descriptors_without_buffers_ends(void **state)
     still_works(n);
 }
 
+/* A driver on another processor that changes all that the card reads as soon as it was read. */
+static void spoil(struct fake_host *h, uint64_t gpa, uint64_t len)
+{
+    memset(fake_ram(h) + gpa, 0xff, len);
+}
+
+static void bad_what_changes_when_it_was_read_is_not_read_again(void **state)
+{
+    struct nic *n = nic_started();
+    struct e1000_context c = context(1000, HEADERS, 2000);
+    uint8_t packet[2000 + HEADERS], frame[3000];
+
+    (void)state;
+    make_frame(n, ram(n, TX_DATA), sizeof(packet), NULL);
+    memcpy(packet, ram(n, TX_DATA), sizeof(packet));
+    tx_legacy(n, TX_DATA, 100, SEND, 0, 0, 0);
+    tx_context(n, &c);
+    tx_data(n, TX_DATA + 0x1000, sizeof(packet), SEND | TX_TSE, 0, 0);
+    memcpy(ram(n, TX_DATA + 0x1000), packet, sizeof(packet));
+    fake_after_dma_read(n->h, spoil);
+    tx_go(n);
+    assert_int_equal(n->net->count, 3);
+    assert_int_equal(rd(n, E1000_TDH), 3);
+    assert_int_equal(n->net->sent[0].len, 100);
+    assert_memory_equal(n->net->sent[0].data, packet, 100);
+    for (uint32_t i = 1; i < 3; i++) {
+        assert_int_equal(n->net->sent[i].len, HEADERS + 1000);
+        assert_memory_equal(n->net->sent[i].data, packet, 14); /* Ethernet's; TCP's is changed */
+        assert_memory_equal(n->net->sent[i].data + HEADERS,
+                            packet + HEADERS + (size_t)1000 * (i - 1), 1000);
+    }
+    wr(n, E1000_RCTL, rd(n, E1000_RCTL) | RCTL_LPE);
+    make_frame(n, frame, sizeof(frame), n->config.mac);
+    assert_int_equal(rx_give(n, frame, sizeof(frame)), 0);
+    assert_int_equal(rd(n, E1000_RDH), 2);
+    assert_memory_equal(ram(n, RX_BUFFER(0)), frame, 2048);
+    assert_memory_equal(ram(n, RX_BUFFER(1)), frame + 2048, sizeof(frame) - 2048);
+    fake_after_dma_read(n->h, NULL);
+    still_works(n);
+}
+
 static void bad_dma_without_bus_master_is_refused(void **state)
 {
     struct nic *n = nic_started();
@@ -767,6 +808,7 @@ int main(void)
         cmocka_unit_test(bad_27_tag_on_five_bytes_is_dropped),
         cmocka_unit_test(bad_28_index_beyond_an_array_is_ignored),
         cmocka_unit_test(bad_ring_of_descriptors_without_buffers_ends),
+        cmocka_unit_test(bad_what_changes_when_it_was_read_is_not_read_again),
         cmocka_unit_test(bad_dma_without_bus_master_is_refused),
     };
 

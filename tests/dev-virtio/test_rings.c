@@ -381,7 +381,9 @@ static void bad_37_configuration_after_driver_ok(void **state)
     rig_address(r, QUEUE_DEVICE, 0x3000);
     rig_enable(r);
     if (r->kind.transport == TRANSPORT_MMIO)
-        fake_write(r->host, BP_SPACE_MMIO, RIG_MMIO_BASE + 0x44, 0, 4);
+        fake_write(r->host, BP_SPACE_MMIO, r->bar + 0x44, 0, 4); /* QueueReady */
+    else
+        fake_write(r->host, BP_SPACE_MMIO, r->bar + 0x1c, 0, 2); /* queue_enable */
     assert_int_equal(rig_enabled(r), 1);
     for (uint32_t i = 0; i < 2 * RIG_QUEUE_SIZE; i++)
         works(r);
