@@ -364,6 +364,12 @@ static int replay_start(void *self)
     return 0;
 }
 
+/* Where the file cannot be gone on with: nothing comes of it until power on begins anew. */
+static void no_more(struct replay *r)
+{
+    r->started = r->ended = 1;
+}
+
 /* Goes to where the snapshot was in the file, which may be another one by now. */
 static int replay_after_load(void *self)
 {
@@ -374,14 +380,19 @@ static int replay_after_load(void *self)
     r->frame_len = 0;
     r->waits = 0;
     reader_close(&r->reader);
-    if (open_file(r))
+    if (open_file(r)) {
+        no_more(r);
         return -EINVAL;
-    for (uint64_t i = 0; i < skip && !r->ended; i++)
-        if (reader_next(&r->reader, &f) <= 0)
-            return bp_failf(r->host, r->node, -EINVAL,
-                            "'%s' has %" PRIu64 " frames, and the snapshot was taken after %" PRIu64
-                            ": it is not the file that was replayed",
-                            r->config->file, i, skip);
+    }
+    for (uint64_t i = 0; i < skip && !r->ended; i++) {
+        if (reader_next(&r->reader, &f) > 0)
+            continue;
+        no_more(r);
+        return bp_failf(r->host, r->node, -EINVAL,
+                        "'%s' has %" PRIu64 " frames, and the snapshot was taken after %" PRIu64
+                        ": it is not the file that was replayed",
+                        r->config->file, i, skip);
+    }
     return 0;
 }
 

@@ -271,6 +271,55 @@ static void a_snapshot_goes_on_where_it_was(void **state)
     link_free(to);
 }
 
+/* A snapshot that cannot go on, as its file is gone or another one, leaves a network of which no
+ * frame comes, until it begins anew. */
+static void bad_97_snapshot_without_its_file_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    const struct bp_instance_ops *ops;
+    struct replay_config c;
+    struct fake_host *h;
+    char expect[512];
+
+    for (int is_gone = 0; is_gone < 2; is_gone++) {
+        make_file(f, 6, 10 * MS);
+        c = config_of(f, "1");
+        f->link->got = 0;
+        link_start(f->link, "replay", &c);
+        h = f->link->host;
+        ops = fake_ops(h);
+        fake_advance_ns(h, 25 * MS);
+        assert_int_equal(f->link->got, 3);
+        ops->stop(fake_self(h));
+        if (is_gone)
+            unlink(c.file);
+        else
+            make_file(f, 2, 10 * MS);
+        assert_int_equal(ops->after_load(fake_self(h)), -EINVAL);
+        if (is_gone)
+            snprintf(expect, sizeof(expect),
+                     "cannot replay '%s': No such file or directory; give `file` a pcap or pcapng "
+                     "file of Ethernet frames",
+                     c.file);
+        else
+            snprintf(expect, sizeof(expect),
+                     "'%s' has 2 frames, and the snapshot was taken after 3: it is not the file "
+                     "that was replayed",
+                     c.file);
+        assert_string_equal(fake_failure(), expect);
+        assert_int_equal(ops->start(fake_self(h)), 0);
+        fake_advance_ns(h, 1000 * MS);
+        assert_int_equal(f->link->got, 3);
+        make_file(f, 2, 10 * MS);
+        ops->stop(fake_self(h));
+        ops->reset(fake_self(h), BP_RESET_COLD);
+        assert_int_equal(ops->start(fake_self(h)), 0);
+        fake_advance_ns(h, 1000 * MS);
+        assert_int_equal(f->link->got, 5);
+        link_stop(f->link);
+    }
+}
+
 static void power_on_begins_anew_and_a_reset_of_the_guest_does_not(void **state)
 {
     struct fixture *f = *state;
@@ -504,6 +553,7 @@ int main(void)
         FOLDER_TEST(addresses_are_rewritten),
         FOLDER_TEST(what_a_capture_wrote_is_replayed),
         FOLDER_TEST(a_snapshot_goes_on_where_it_was),
+        FOLDER_TEST(bad_97_snapshot_without_its_file_is_refused),
         FOLDER_TEST(power_on_begins_anew_and_a_reset_of_the_guest_does_not),
         FOLDER_TEST(bad_97_no_capture_is_told),
         FOLDER_TEST(bad_97_folder_and_pipe_are_told),
