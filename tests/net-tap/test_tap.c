@@ -379,6 +379,8 @@ static void bad_97_interface_deleted_while_it_is_written_to(void **state)
     assert_int_equal(n->ops->set_queues(n->self, 1), 0);
     assert_int_equal(n->ops->set_offloads(n->self, BP_NET_OFFLOAD_CSUM), 0);
     fake_nic_resume(n, 0, FAKE_NET_ANY);
+    fake_ops(n->host)->stop(n->self);
+    assert_non_null(strstr(fake_log(n->host, NULL), "dropped 2"));
     fake_nic_free(n);
 }
 
@@ -478,6 +480,8 @@ static void bad_97_eagain_storm_ends_in_drops_and_one_message(void **state)
     assert_int_equal(fake_nic_send(n, 0, frame, again.len), 1);
     expect_text(n, fd, "stormy");
     close(fd);
+    fake_ops(n->host)->stop(n->self);
+    assert_non_null(strstr(fake_log(n->host, NULL), "dropped 101")); /* all that found no room */
     fake_nic_free(n);
 }
 
