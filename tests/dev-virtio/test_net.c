@@ -595,11 +595,14 @@ static void bad_51_transmit_shorter_than_its_header(void **state)
     struct rig *r = *state;
 
     rig_start(r, 0, 2);
-    for (uint32_t len = 1; len < 26; len += 6) {
+    for (uint32_t len = 0; len < 12 + 14; len++) {
         const struct rig_buffer b = {RIG_DATA, len, 0};
 
-        rig_do(r, TX, &b, 1);
+        assert_int_equal(rig_do(r, TX, &b, 1), 0);
+        assert_int_equal(fake_log_count(r->host), len + 1);
     }
+    assert_string_equal(fake_log(r->host, NULL),
+                        "a frame that is too short, too long or not in RAM was dropped");
     assert_int_equal(wire->count, 0);
     works(r);
 }
@@ -729,9 +732,15 @@ static void bad_46_frames_after_reset(void **state)
     fill(frame, sizeof(frame));
     assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), -EAGAIN);
     give_buffer(r, 1000);
+    assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), 0);
+    assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), -EAGAIN);
+    memset(rig_ram(r, RXBUF), 0xee, 1000);
     rig_set_status(r, 0);
     assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), -ENETDOWN);
+    wire->resumes = 0;
     fake_advance_ns(r->host, 0);
+    assert_int_equal(wire->resumes, 1); /* what was held is asked for again, and dropped */
+    assert_int_equal(*rig_ram(r, RXBUF), 0xee);
     rig_start(r, 0, 2);
     works(r);
 }
