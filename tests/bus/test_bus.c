@@ -466,7 +466,8 @@ struct crowd {
     struct fixture *f;
     struct domain *domain;
     unsigned stop; /* atomic */
-    unsigned inside, answered;
+    unsigned inside;
+    unsigned answered; /* atomic */
 };
 
 static uint64_t crowd_read(void *self, uint64_t offset, uint32_t width)
@@ -474,7 +475,7 @@ static uint64_t crowd_read(void *self, uint64_t offset, uint32_t width)
     struct crowd *c = self;
 
     assert_int_equal(c->inside++, 0); /* one at a time, in the domain */
-    c->answered++;
+    __atomic_fetch_add(&c->answered, 1, __ATOMIC_RELAXED);
     c->inside--;
     return (offset & 0xfff) | width << 16;
 }
@@ -534,7 +535,8 @@ static void a_bar_moves_under_two_vcpus(void **state)
                      0);
     for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&thread[i], NULL, look_around, &c), 0);
-    for (unsigned n = 0; n < ROUNDS; n++) {
+    /* On a busy machine the two may not have had a turn for long. */
+    for (unsigned n = 0; n < ROUNDS || !__atomic_load_n(&c.answered, __ATOMIC_RELAXED); n++) {
         assert_int_equal(bus_place(bar, n % 5 ? place_of(n / 5) : BP_UNMAPPED, &other), 0);
         /* One view a reader can wait, and the one just replaced. */
         assert_true(bus_retired_views(f->bus) <= 2);
@@ -545,7 +547,6 @@ static void a_bar_moves_under_two_vcpus(void **state)
     for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_join(thread[i], NULL), 0);
     assert_int_equal(bus_retired_views(f->bus), 0);
-    assert_true(c.answered > 0);
 }
 
 int main(void)
