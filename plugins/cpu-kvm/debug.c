@@ -94,11 +94,39 @@ static int debug_set(void *self, const struct bp_debug_request *request)
     return arm(v);
 }
 
+/* KVM's emulator looks whether a step has ended only where it ends the instruction without an exit.
+ * One that writes to a device it has ended before the exit, and what TF was set for is past by
+ * then: the guest would run on. immediate_exit, which is looked at when an exit's instruction has
+ * been finished, brings KVM back. Where KVM does stop by itself, which it does after OUT, that
+ * comes first. */
+void debug_write(struct vcpu *v)
+{
+    uint8_t none = 0;
+
+    v->debug_wrote = true;
+    __atomic_compare_exchange_n(&v->run->immediate_exit, &none, EXIT_AFTER_WRITE, false,
+                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+bool debug_written(struct vcpu *v)
+{
+    uint8_t ours = EXIT_AFTER_WRITE;
+
+    if (!v->debug_wrote)
+        return false;
+    v->debug_wrote = false;
+    __atomic_compare_exchange_n(&v->run->immediate_exit, &ours, 0, false, __ATOMIC_SEQ_CST,
+                                __ATOMIC_SEQ_CST);
+    v->debug_stop = (struct bp_debug_stop){.reasons = BP_DEBUG_BY_STEP};
+    return true;
+}
+
 int debug_stopped(struct vcpu *v)
 {
     const struct kvm_debug_exit_arch *arch = &v->run->debug.arch;
     struct bp_debug_stop *stop = &v->debug_stop;
 
+    debug_written(v);
     *stop = (struct bp_debug_stop){0};
     if (arch->exception == VECTOR_BP) {
         stop->reasons = BP_DEBUG_BY_SOFTWARE;

@@ -98,6 +98,10 @@ struct reset_state {
     struct bp_x86_lapic lapic;
 };
 
+/* What run->immediate_exit is, beside 0; to KVM they are the same. */
+#define EXIT_KICK 1u
+#define EXIT_AFTER_WRITE 2u /* debug_write()'s */
+
 struct vcpu {
     struct kvm_run *run; /* shared with the kernel */
     const struct bp_bus *bus;
@@ -118,6 +122,7 @@ struct vcpu {
     struct kvm_guest_debug guest_debug; /* what that is to KVM */
     struct bp_debug_stop debug_stop;
     bool debug_passes; /* the next instruction has met its point, and passes it */
+    bool debug_wrote;  /* the one that is stepped has written to a device */
 };
 
 /* ---- device.c ------------------------------------------------------------------------------- */
@@ -278,5 +283,11 @@ static inline bool debug_waits(const struct vcpu *v)
 }
 /* After KVM_EXIT_DEBUG: notes why; gives BP_STOP_DEBUG. [vcpu] */
 int debug_stopped(struct vcpu *v);
+/* After an exit with a write, which was answered: has KVM come out when its instruction is over.
+ * [vcpu] */
+void debug_write(struct vcpu *v);
+/* After EINTR: was it that? Then the step has ended, as after debug_stopped(). A kick that came
+ * meanwhile waits for the next run. [vcpu] */
+bool debug_written(struct vcpu *v);
 
 #endif

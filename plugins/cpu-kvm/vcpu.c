@@ -75,7 +75,7 @@ void vcpu_kick(void *self)
 {
     struct vcpu *v = self;
 
-    if (__atomic_exchange_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST) == 0)
+    if (__atomic_exchange_n(&v->run->immediate_exit, EXIT_KICK, __ATOMIC_SEQ_CST) == 0)
         pthread_kill(v->thread, kick_signal());
 }
 
@@ -274,6 +274,8 @@ int vcpu_run(void *self)
             /* EAGAIN: INIT or SIPI came to a vCPU that waited for it. */
             if (errno != EINTR && errno != EAGAIN)
                 return report_stopped(v, errno);
+            if (debug_written(v))
+                return BP_STOP_DEBUG;
             if (vcpu_kicked(v))
                 return BP_STOP_KICKED;
             continue;
@@ -281,9 +283,14 @@ int vcpu_run(void *self)
         switch (run->exit_reason) {
         case KVM_EXIT_IO:
             exit_io(v);
+            if (__builtin_expect(v->debug.flags & BP_DEBUG_STEP, 0) &&
+                run->io.direction == KVM_EXIT_IO_OUT)
+                debug_write(v);
             break;
         case KVM_EXIT_MMIO:
             exit_mmio(v);
+            if (__builtin_expect(v->debug.flags & BP_DEBUG_STEP, 0) && run->mmio.is_write)
+                debug_write(v);
             break;
         case KVM_EXIT_SHUTDOWN:
             return BP_STOP_TRIPLE_FAULT;

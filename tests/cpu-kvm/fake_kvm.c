@@ -34,6 +34,8 @@ void fake_kvm_reset(void)
         .api_version = 12,
         .missing = UINT64_MAX,
         .max_vcpus = 8,
+        .rflags = 2,
+        .debug_flags = KVM_GUESTDBG_BLOCKIRQ,
     };
 }
 
@@ -144,6 +146,8 @@ static int answer_extension(unsigned long capability)
         return 64;
     case KVM_CAP_XSAVE2:
         return 4096;
+    case KVM_CAP_SET_GUEST_DEBUG2:
+        return fake_kvm()->debug_flags;
     default:
         return 1;
     }
@@ -180,6 +184,14 @@ static int answer(int fd, unsigned long request, void *argument)
         memset(argument, 0, sizeof(struct kvm_regs));
         ((struct kvm_regs *)argument)->rip = 0x1234;
         ((struct kvm_regs *)argument)->rax = 0xa;
+        ((struct kvm_regs *)argument)->rflags = f->rflags;
+        return 0;
+    case KVM_SET_REGS:
+        f->rflags = ((struct kvm_regs *)argument)->rflags;
+        return 0;
+    case KVM_SET_GUEST_DEBUG:
+        f->debug = *(struct kvm_guest_debug *)argument;
+        f->debugs++;
         return 0;
     case KVM_GET_SREGS:
         memset(argument, 0, sizeof(struct kvm_sregs));

@@ -29,6 +29,10 @@ struct fake_kvm {
     uint32_t max_vcpus;
     bool has_xsave; /* what CPUID leaf 1 offers */
     uint64_t xcr0;  /* as KVM was told it */
+    uint64_t rflags;
+    struct kvm_guest_debug debug; /* as KVM was told last, and how often it was */
+    unsigned debugs;
+    int debug_flags; /* that KVM_CAP_SET_GUEST_DEBUG2 offers */
     /* The guest: fills in `run` and returns what KVM_RUN does, -1 with errno set, or 0. `n` counts.
      */
     int (*script)(struct kvm_run *run, unsigned n);

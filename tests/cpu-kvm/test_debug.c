@@ -37,8 +37,8 @@ static bool has_hardware(void)
     return strcmp(DEBUG_BACKEND, "cpu-kvm") != 0 || has_flag(" vmx ") || has_flag(" svm ");
 }
 
-/* In the lab the processor is QEMU's: it does not let #BP of INT3 exit, takes no breakpoints from
- * the VMCB, and loses the step of an instruction that exits and is skipped. */
+/* In the lab the processor is QEMU's: it does not let #BP of INT3 exit, and takes no breakpoints
+ * from the VMCB. What KVM is asked for is tested by test_debug_calls.c. */
 static bool has_whole_processor(void)
 {
     return strcmp(DEBUG_BACKEND, "cpu-kvm") != 0 || (has_hardware() && !has_flag(" hypervisor "));
@@ -98,6 +98,9 @@ static void a_step_is_one_instruction(void **state)
         0xe6, 0x80,                              /* out 0x80, al */
         0xa1, 0,         0, 0x20, 0, 0, 0, 0, 0, /* mov eax, [LONG_MMIO] */
         0x0f, 0xa2,                              /* cpuid */
+        0x89, 0x07,                              /* mov [rdi], eax */
+        0xff, 0x07,                              /* inc dword [rdi] */
+        0x6e,                                    /* outsb */
         0xe6, PORT_DONE,                         /* out */
     };
     struct rig *r = machine(code, sizeof(code));
@@ -112,6 +115,12 @@ static void a_step_is_one_instruction(void **state)
     stops(r, BP_DEBUG_BY_STEP, 0, 19);
     assert_int_equal(r->access_count, 2);
     stops(r, BP_DEBUG_BY_STEP, 0, 21);
+    stops(r, BP_DEBUG_BY_STEP, 0, 23);
+    assert_int_equal(r->access_count, 3);
+    stops(r, BP_DEBUG_BY_STEP, 0, 25);
+    assert_int_equal(r->access_count, 5);
+    stops(r, BP_DEBUG_BY_STEP, 0, 26);
+    assert_int_equal(r->access_count, 6);
     set(r, 0, NULL, 0);
     rig_run(r, BP_STOP_KICKED);
     rig_free(r);
@@ -301,6 +310,8 @@ int main(void)
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
     if (has_whole_processor())
-        failed += cmocka_run_group_tests(whole, NULL, NULL);
+        return failed + cmocka_run_group_tests(whole, NULL, NULL);
+    print_message(
+        "left out: INT3 and points, for which KVM needs a processor that is not emulated\n");
     return failed;
 }
