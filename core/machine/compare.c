@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define WRITES_MAX 256u
+#define PATIENCE_S 30u
 
 /* What devices wrote in this turn. */
 struct compare_writes {
@@ -226,8 +227,9 @@ static int compare(struct comparison *c, const struct bp_compare *what, struct b
     if (err)
         return err;
     machine_hold(m);
-    c->recording.lingers = second->flags & BP_MODEL_IRQCHIP;
-    err = replica_new(m, second, &c->recording, &c->replica);
+    c->recording.by_tf = second->flags & BP_MODEL_IRQCHIP;
+    err = replica_new(m, second, &c->recording, what->patience_s ? what->patience_s : PATIENCE_S,
+                      &c->replica);
     if (err) {
         machine_log(m, BP_LOG_ERROR, "%s: %s", second->plugin->name, c->replica.why.text);
         return err == -EINVAL ? err : -ENODEV;

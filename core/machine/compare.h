@@ -9,7 +9,8 @@
  *
  *     record.c   the first: its bus and interrupt controllers with a scribe in between
  *     replica.c  the second: its VM, memory, and the bus and controllers that repeat
- *     replica_memory.c, replica_chip.c, difference.c  parts of it
+ *     replica_given.c  what the second does not run
+ *     replica_memory.c, replica_chip.c, replica_watch.c, difference.c  parts of it
  *     compare.c  turns of some hundred steps, first one, then the other; what differs
  */
 #ifndef MACHINE_COMPARE_H
@@ -20,9 +21,9 @@
 #include <backplane/ext/debug.h>
 #include <backplane/ext/x86.h>
 
-#define TURN_STEPS 512u   /* of one turn, at most */
-#define LINGER_STEPS 16u  /* more, where the second needs them */
-#define TURN_EVENTS 8192u /* a turn ends before there is no room for those of another step */
+#define TURN_STEPS 512u    /* of one turn, at most */
+#define LINGER_STEPS 1040u /* more, where the second needs them: KVM repeats 1024 times at once */
+#define TURN_EVENTS 8192u  /* a turn ends before there is no room for those of another step */
 #define STEP_EVENTS 2048u
 #define FPU_BYTES 832u /* x87, SSE and AVX, as XSAVE's standard format has them */
 #define CODE_BYTES 16u
@@ -89,15 +90,26 @@ struct recording {
     struct state before; /* the first state of the turn */
     const char *marker;
     uint32_t marker_bytes;
-    bool active;  /* a step runs: what is asked is written down */
-    bool ended;   /* the machine has: nothing comes after the last state */
-    bool lingers; /* the second steps by TF: a turn ends where that does */
+    bool active; /* a step runs: what is asked is written down */
+    bool ended;  /* the machine has: nothing comes after the last state */
+    bool by_tf;  /* so the second steps: a turn ends where such a step does */
     bool marker_met;
     uint64_t flags_at; /* where arithmetic flags alone first differed */
     uint64_t flags_differ;
     bool overflow; /* one step asked for more than STEP_EVENTS */
     struct marker_place places[MARKER_PLACES];
     uint32_t place_count;
+};
+
+/* Ends a step that does not end. */
+struct watch {
+    pthread_t thread;
+    struct wake wake; /* to its end */
+    struct bp_vcpu *vcpu;
+    uint32_t seconds;
+    uint64_t step; /* atomic; written by the vCPU's thread */
+    bool over;     /* atomic: no step came */
+    bool open;
 };
 
 struct replica {
@@ -126,6 +138,7 @@ struct replica {
     struct event differs; /* what was asked instead of events[at] */
     uint32_t differs_at;
     bool has_differed;
+    struct watch watch;
     struct error why; /* why it could not be made */
 };
 
@@ -154,10 +167,10 @@ int record_state(struct bp_vcpu *vcpu, struct state *s, bool fpu);
 
 /* ---- replica.c ------------------------------------------------------------------------------ */
 
-/* Makes the second VM with the first's memory and registers as they are now, which stands. -errno,
- * and why in r->why. [main] */
+/* Makes the second VM with the first's memory and registers as they are now, which stands. A step
+ * of its may last `patience_s` seconds. -errno, and why in r->why. [main] */
 int replica_new(struct bp_machine *m, const struct model *model, const struct recording *recording,
-                struct replica *r);
+                uint32_t patience_s, struct replica *r);
 void replica_free(struct replica *r);
 /* Repeats the recording's turn until it has run out or something differs, which *out then says. 0,
  * or -errno with r->why. [main] */
@@ -170,6 +183,32 @@ const struct event *replica_repeat(struct replica *r, enum event_kind kind, uint
 
 /* FERR# of the second is told: gives IGNNE#. [vcpu] */
 uint32_t replica_ferr(const struct replica *r, uint32_t level);
+
+/* ---- replica_given.c ------------------------------------------------------------------------ */
+
+/* Of the instruction that was run its opcode, past legacy and REX prefixes; `left` bytes of it. */
+const uint8_t *state_opcode(const struct state *s, uint32_t *left);
+/* RDTSC, RDTSCP, RDPMC, RDRAND, RDSEED, RDMSR of the TSC: what they give is the first's. */
+bool state_reads_the_world(const struct state *s, const struct bp_x86_gpr *before);
+/* Was the step from `from` to `s` a task switch, or to a more privileged ring? */
+bool state_enters_task(const struct state *from, const struct state *s);
+bool state_enters_ring(const struct state *from, const struct state *s);
+/* Does a second that steps by TF not run the step from `from` to `s`? */
+bool replica_is_given(const struct recording *first, const struct state *from,
+                      const struct state *s);
+/* Gives it the registers of `s` instead, and what lies on the stack. 0 or -errno. [vcpu] */
+int replica_give(struct replica *r, struct bp_vcpu *v, const struct state *s);
+
+/* ---- replica_watch.c ------------------------------------------------------------------------ */
+
+/* A step may last `seconds`. watch->vcpu is set. 0 or -errno. [main] */
+int watch_open(struct watch *w, uint32_t seconds);
+void watch_close(struct watch *w);
+/* A step begins, and has ended. [vcpu] */
+void watch_begins(struct watch *w);
+void watch_ends(struct watch *w);
+/* Has a step lasted too long? The vCPU was kicked then. [vcpu] */
+bool watch_is_over(const struct watch *w);
 
 /* ---- replica_memory.c ----------------------------------------------------------------------- */
 

@@ -302,19 +302,55 @@ static uint32_t read_linear(struct bp_machine *m, const struct bp_x86_sys *s, ui
     return bytes;
 }
 
-/* What the handler will find on its stack. In a page that is not contiguous with the next one only
- * its part of it. */
-static void take_frame(struct bp_machine *m, struct state *s)
+static uint64_t stack_address(const struct state *s)
 {
     bool is64 = s->sys.efer & EFER_LMA && s->sys.cs.attributes & 0x2000;
     uint64_t sp = is64                            ? s->gpr.rsp
                   : s->sys.ss.attributes & 0x4000 ? (uint32_t)s->gpr.rsp
                                                   : (uint16_t)s->gpr.rsp;
-    uint64_t la = is64 ? sp : (uint32_t)(s->sys.ss.base + sp);
+
+    return is64 ? sp : (uint32_t)(s->sys.ss.base + sp);
+}
+
+/* What the handler will find on its stack. In a page that is not contiguous with the next one only
+ * its part of it. */
+static void take_frame(struct bp_machine *m, struct state *s)
+{
+    uint64_t la = stack_address(s);
     uint32_t room = 4096 - (uint32_t)(la & 4095);
 
     s->frame_bytes = read_linear(m, &s->sys, la, s->frame, room < FRAME_BYTES ? room : FRAME_BYTES,
                                  &s->frame_gpa);
+}
+
+#define TSS_BYTES 104u
+#define CALL_BYTES 280u /* of a far CALL through a gate: SS, RSP, 31 parameters, CS, RIP */
+
+/* The processor wrote there in the step. */
+static void note_written(struct bp_machine *m, const struct bp_x86_sys *s, uint64_t la,
+                         uint32_t bytes)
+{
+    for (uint32_t done = 0, part; done < bytes; done += part) {
+        int64_t at = translate(m, s, la + done);
+
+        part = 4096 - (uint32_t)((la + done) & 4095);
+        part = part < bytes - done ? part : bytes - done;
+        if (at >= 0)
+            machine_compare_written(m->writes, (uint64_t)at, part);
+    }
+}
+
+/* Of steps that the second is given what more they wrote than the frame of a delivery. It is copied
+ * as what devices write, at the end of the turn, which is now. */
+static void note_given(struct bp_machine *m, const struct state *from, const struct state *s)
+{
+    if (state_enters_task(from, s)) {
+        note_written(m, &from->sys, from->sys.tr.base, TSS_BYTES);
+        note_written(m, &s->sys, s->sys.tr.base, TSS_BYTES);
+        note_written(m, &s->sys, s->sys.gdt.base, s->sys.gdt.limit + 1u);
+    }
+    if (state_enters_ring(from, s) && !s->is_delivery)
+        note_written(m, &s->sys, stack_address(s), CALL_BYTES);
 }
 
 /* ---- steps ---------------------------------------------------------------------------------- */
@@ -395,18 +431,20 @@ static int step(struct bp_vcpu *v, struct recording *r, const struct state *from
         return err;
     if (s->is_delivery || pushes_flags(s))
         take_frame(m, s);
+    if (r->by_tf)
+        note_given(m, from, s);
     s->end = r->event_count;
     r->state_count++;
     return 1;
 }
 
-/* Would a step by TF go on behind it: STI, MOV SS, POP SS, LSS, I/O? */
-static bool lingers(const struct state *s, uint32_t count)
+/* Would a step by TF go on behind it: STI, MOV SS, POP SS, LSS, a repetition? */
+static bool lingers(const struct state *from, const struct state *s, uint32_t count)
 {
     uint8_t b = s->code[0];
 
-    return count < TURN_STEPS + LINGER_STEPS &&
-           (b == 0xfb || b == 0x8e || b == 0x17 || b == 0x0f || b == 0x66 || (b & 0xf4) == 0xe4);
+    return count < TURN_STEPS + LINGER_STEPS && (b == 0xfb || b == 0x8e || b == 0x17 || b == 0x0f ||
+                                                 b == 0x66 || from->gpr.rip == s->gpr.rip);
 }
 
 struct turn {
@@ -425,8 +463,9 @@ static int turn(struct bp_vcpu *v, void *argument)
     result = record_state(v, &r->before, false);
     while (!result) {
         const struct state *from = r->state_count ? &r->states[r->state_count - 1] : &r->before;
+        const struct state *earlier = r->state_count > 1 ? from - 1 : &r->before;
 
-        if ((r->state_count >= t->steps && !(r->lingers && lingers(from, r->state_count))) ||
+        if ((r->state_count >= t->steps && !(r->by_tf && lingers(earlier, from, r->state_count))) ||
             r->event_count > TURN_EVENTS - STEP_EVENTS || r->marker_met ||
             is_requested(r->machine) || (r->state_count && from->stop == BP_STOP_TRIPLE_FAULT) ||
             /* The other's memory must follow before it goes on. */

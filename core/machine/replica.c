@@ -5,8 +5,7 @@
  * recording has it; interrupts come where they came.
  *
  * A backend with interrupt controllers of its own (cpu-kvm) is one whose interrupts cannot be
- * placed so, and which steps by TF. It does not run deliveries, nor what would lose TF or wait: it
- * is given the first's registers after them, and the frame on the stack.
+ * placed so, and which steps by TF: replica_given.c has what it does not run.
  */
 #include "machine/compare.h"
 
@@ -18,6 +17,7 @@
 #include <string.h>
 
 #define RFLAGS_ARITHMETIC 0x8d5u
+#define RFLAGS_TF UINT64_C(0x100)
 #define AHEAD 7u /* instructions that one step by TF may take along */
 
 /* The one whose vCPU this thread is: the bus is called with nothing else that says so. */
@@ -303,13 +303,15 @@ static void fill_tables(struct replica *r)
 
 static int adopt(struct bp_vcpu *v, void *argument)
 {
-    (void)v;
-    running = argument;
+    struct replica *r = argument;
+
+    running = r;
+    r->watch.vcpu = v;
     return 0;
 }
 
 int replica_new(struct bp_machine *m, const struct model *model, const struct recording *recording,
-                struct replica *r)
+                uint32_t patience_s, struct replica *r)
 {
     const struct vcpu_events events = {.stopped = stopped, .context = r};
     const void *config = plan_default_config(&m->plan, model), *debug;
@@ -355,13 +357,17 @@ int replica_new(struct bp_machine *m, const struct model *model, const struct re
         return err;
     r->ops->vm_time(r->vm, BP_TIME_RUNS);
     err = vcpus_call(r->vcpus, 0, set_debug, r);
-    if (err)
+    if (err) {
         node_failure(&r->node, err, &r->why);
-    return err;
+        return err;
+    }
+    err = watch_open(&r->watch, patience_s);
+    return err ? error_set(&r->why, err, "there is no thread to watch the steps") : 0;
 }
 
 void replica_free(struct replica *r)
 {
+    watch_close(&r->watch);
     vcpus_free(r->vcpus);
     if (r->vm)
         r->ops->vm_time(r->vm, BP_TIME_STOPPED);
@@ -372,91 +378,6 @@ void replica_free(struct replica *r)
     if (r->machine)
         node_release(&r->node);
     memset(r, 0, sizeof(*r));
-}
-
-/* ---- what is left to the first -------------------------------------------------------------- */
-
-/* The opcode's place, past legacy and REX prefixes. */
-static const uint8_t *opcode(const struct state *s, uint32_t *left)
-{
-    uint32_t i = 0;
-
-    while (i < s->code_bytes) {
-        uint8_t b = s->code[i];
-
-        if (b != 0x66 && b != 0x67 && b != 0xf2 && b != 0xf3 && b != 0x2e && b != 0x36 &&
-            b != 0x3e && b != 0x26 && b != 0x64 && b != 0x65 && b != 0xf0 &&
-            !((b & 0xf0) == 0x40 && s->sys.efer & 0x400 && s->sys.cs.attributes & 0x2000))
-            break;
-        i++;
-    }
-    *left = s->code_bytes - i;
-    return s->code + i;
-}
-
-#define MSR_TSC 0x10u
-
-/* RDTSC, RDTSCP, RDPMC, RDRAND, RDSEED, RDMSR of the TSC: what they give is the first's. */
-static bool reads_the_world(const struct state *s, const struct bp_x86_gpr *before)
-{
-    uint32_t left;
-    const uint8_t *o = opcode(s, &left);
-
-    if (left < 2 || o[0] != 0x0f)
-        return false;
-    if (o[1] == 0x31 || o[1] == 0x33)
-        return true;
-    if (o[1] == 0x32)
-        return (uint32_t)before->rcx == MSR_TSC;
-    if (left < 3)
-        return false;
-    if (o[1] == 0x01)
-        return o[2] == 0xf9;
-    return o[1] == 0xc7 && o[2] >= 0xf0; /* of registers: /6 and /7 */
-}
-
-/* Ports and addresses of a PC's interrupt controllers and PIT, which such a backend keeps to
- * itself. */
-static bool is_of_own_chip(const struct event *e)
-{
-    uint64_t a = e->address;
-
-    if (e->kind == EVENT_PORT_READ || e->kind == EVENT_PORT_WRITE)
-        return (a & ~UINT64_C(1)) == 0x20 || (a & ~UINT64_C(1)) == 0xa0 ||
-               (a & ~UINT64_C(1)) == 0x4d0 || (a & ~UINT64_C(3)) == 0x40 || a == 0x61;
-    if (e->kind == EVENT_MEMORY_READ || e->kind == EVENT_MEMORY_WRITE)
-        return a >> 12 == 0xfec00 || a >> 12 == 0xfee00;
-    return true;
-}
-
-/* HLT would wait in the kernel, PUSHF shows TF, SYSCALL and SYSENTER clear TF, and repeated OUTS
- * are one step. */
-static bool is_not_for_tf(const struct recording *first, const struct state *from,
-                          const struct state *s)
-{
-    uint32_t left;
-    const uint8_t *o = opcode(s, &left);
-
-    for (uint32_t i = from == &first->before ? 0 : from->end; i < s->end; i++)
-        if (is_of_own_chip(&first->events[i]))
-            return true;
-    return s->is_delivery || (left && o[0] == 0x9c) ||
-           (left && o > s->code && (o[0] & 0xfe) == 0x6e) || (left && o[0] == 0xf4) ||
-           (left > 1 && o[0] == 0x0f && (o[1] == 0x05 || o[1] == 0x34));
-}
-
-static int put_state(struct replica *r, struct bp_vcpu *v, const struct state *s)
-{
-    uint8_t *frame = s->frame_bytes ? replica_memory(r, s->frame_gpa, s->frame_bytes) : NULL;
-    int err = v->ops->regs_set(v->self, BP_X86_SYS, &s->sys, sizeof(s->sys));
-
-    if (!err)
-        err = v->ops->regs_set(v->self, BP_X86_GPR, &s->gpr, sizeof(s->gpr));
-    if (!err && frame) {
-        memcpy(frame, s->frame, s->frame_bytes);
-        v->ops->code_changed(r->vm, s->frame_gpa, s->frame_bytes);
-    }
-    return err;
 }
 
 /* ---- differences ----------------------------------------------------------------------------- */
@@ -512,15 +433,18 @@ static void place_interrupts(struct replica *r, uint32_t from, uint32_t end)
         r->user.attention(r->user.context);
 }
 
+/* now->stop is BP_STOP_KICKED where the second made no step. */
 static int run_step(struct replica *r, struct bp_vcpu *v, struct state *now, bool fpu)
 {
     int stop;
 
+    watch_begins(&r->watch);
     do {
         r->active = true;
         stop = v->ops->vcpu_run(v->self);
         r->active = false;
-    } while (stop == BP_STOP_KICKED);
+    } while (stop == BP_STOP_KICKED && !watch_is_over(&r->watch));
+    watch_ends(&r->watch);
     if (stop < 0)
         return stop;
     now->stop = (uint32_t)stop;
@@ -544,15 +468,51 @@ struct turn {
     struct difference *out;
 };
 
-/* How many steps of the first more than one the second's last was. */
-static uint32_t steps_ahead(const struct replica *r, uint32_t n, const struct state *now)
+/* How many steps of the first behind this one a step by TF may take along: the instruction after
+ * MOV SS, PAUSE's next one; what is left of a repeated one that reads a device. */
+static uint32_t steps_along(const struct replica *r, uint32_t n, uint64_t rip)
 {
     const struct recording *first = r->recording;
+    uint32_t i = 0;
 
-    for (uint32_t i = 0; r->own_chip && i <= AHEAD && n + i < first->state_count; i++)
+    while (n + i + 1 < first->state_count && (i < AHEAD || first->states[n + i].gpr.rip == rip))
+        i++;
+    return r->own_chip ? i : 0;
+}
+
+/* How many it took. `rip` is where it began. */
+static uint32_t steps_ahead(const struct replica *r, uint32_t n, uint64_t rip,
+                            const struct state *now)
+{
+    const struct recording *first = r->recording;
+    uint32_t along = steps_along(r, n, rip);
+
+    for (uint32_t i = 0; i <= along; i++)
         if (first->states[n + i].gpr.rip == now->gpr.rip && first->states[n + i].end >= r->at &&
             first->states[n + i].gpr.rcx == now->gpr.rcx)
             return i;
+    return 0;
+}
+
+/* A repeated string instruction that KVM's emulator runs has its last repetition behind it, and is
+ * run once more to its end. */
+static int end_repetition(const struct replica *r, struct bp_vcpu *v, uint32_t n, uint64_t rip,
+                          struct state *now)
+{
+    const struct state *s = &r->recording->states[n];
+    uint32_t left, along = steps_along(r, n, rip);
+    const uint8_t *o = state_opcode(s, &left);
+
+    if (now->gpr.rip != rip || (uint16_t)now->gpr.rcx || o == s->code || !left ||
+        !((o[0] & 0xfc) == 0x6c || (o[0] & 0xf4) == 0xa4 || (o[0] & 0xfe) == 0xaa))
+        return 0;
+    for (uint32_t i = 0; i <= along; i++) {
+        s = &r->recording->states[n + i];
+        if (s->gpr.rip == rip || s->gpr.rcx != now->gpr.rcx)
+            continue;
+        now->gpr.rip = s->gpr.rip;
+        return v->ops->regs_set(v->self, BP_X86_GPR, &now->gpr, sizeof(now->gpr));
+    }
     return 0;
 }
 
@@ -567,26 +527,29 @@ static int one(struct turn *t, struct bp_vcpu *v, uint32_t *n, struct state *now
     t->out->step = *n;
     r->has_differed = false;
     if (r->own_chip &&
-        (is_not_for_tf(first, from, s) || (first->ended && *n + 1 == first->state_count))) {
+        (replica_is_given(first, from, s) || (first->ended && *n + 1 == first->state_count))) {
         r->at = s->end;
-        return put_state(r, v, s);
+        return replica_give(r, v, s);
     }
     if (!r->own_chip)
         place_interrupts(r, *n ? from->end : 0, s->end);
     r->from = *n ? from->end : 0;
     r->limit = s->end;
-    /* A step by TF takes the instruction after MOV SS along, and some KVMs those after I/O. */
-    for (uint32_t i = 1; r->own_chip && i <= AHEAD && *n + i < first->state_count; i++)
-        r->limit = s[i].end;
+    r->limit = s[steps_along(r, *n, from->gpr.rip)].end;
     err = run_step(r, v, now, s->has_fpu || r->own_chip);
     if (err)
         return err;
+    if (now->stop == BP_STOP_KICKED) {
+        difference_add(t->out, "  the second does not end this step within %u seconds\n",
+                       r->watch.seconds);
+        return 0;
+    }
     if (now->stop != s->stop) {
         difference_add(t->out, "  the %s is in shutdown, by a triple fault\n",
                        s->stop == BP_STOP_TRIPLE_FAULT ? "first" : "second");
         return 0;
     }
-    if (reads_the_world(s, &from->gpr)) {
+    if (state_reads_the_world(s, &from->gpr)) {
         now->gpr.rax = s->gpr.rax;
         now->gpr.rdx = s->gpr.rdx;
         now->gpr.rcx = s->gpr.rcx;
@@ -595,9 +558,18 @@ static int one(struct turn *t, struct bp_vcpu *v, uint32_t *n, struct state *now
         if (err)
             return err;
     }
-    s = &first->states[ *n += steps_ahead(r, *n, now)];
+    if (r->own_chip)
+        err = end_repetition(r, v, *n, from->gpr.rip, now);
+    s = &first->states[ *n += steps_ahead(r, *n, from->gpr.rip, now)];
     compare_events(r, t->out, s->end);
-    if (only_flags_differ(s, now)) {
+    if (r->own_chip) {
+        /* KVM resets an AMD processor that shuts down. */
+        if (s->stop == BP_STOP_TRIPLE_FAULT)
+            return 0;
+        /* The guest's own is not told while another one steps. */
+        now->gpr.rflags = (now->gpr.rflags & ~RFLAGS_TF) | (s->gpr.rflags & RFLAGS_TF);
+    }
+    if (!err && only_flags_differ(s, now)) {
         if (!first->flags_differ++)
             first->flags_at = from->gpr.rip;
         now->gpr.rflags = s->gpr.rflags;

@@ -46,6 +46,7 @@ static struct bp_machine *machine_with(const struct options *o, const char *back
 static int compare_steps(const struct options *o, const char *first, const char *second)
 {
     const struct bp_compare what = {.size = sizeof(what),
+                                    .patience_s = o->compare.patience_s,
                                     .second = second,
                                     .marker = o->compare.until,
                                     .instructions = o->compare.instructions};

@@ -40,7 +40,8 @@ uint32_t parse_kit_commands(const char *option)
     if (!strcmp(option, "--format"))
         return 1u << OPTIONS_GRAPH;
     if (!strcmp(option, "--backends") || !strcmp(option, "--until") ||
-        !strcmp(option, "--instructions") || !strcmp(option, "--serial-only"))
+        !strcmp(option, "--instructions") || !strcmp(option, "--serial-only") ||
+        !strcmp(option, "--patience"))
         return 1u << OPTIONS_COMPARE;
     if (!strcmp(option, "--kind") || !strcmp(option, "--language"))
         return 1u << OPTIONS_NEW;
@@ -58,10 +59,12 @@ static int take_compare(struct parse *p, const char *argument)
         c->until = argument;
     else if (!strcmp(p->option, "--serial-only"))
         c->serial_only = 1;
-    else if (strcmp(p->option, "--instructions") != 0)
+    else if (strcmp(p->option, "--instructions") != 0 && strcmp(p->option, "--patience") != 0)
         return 0;
     p->kit_option = p->option;
     p->kit_commands = parse_kit_commands(p->option);
+    if (!strcmp(p->option, "--patience"))
+        return take_seconds(p, argument, &c->patience_s) ? -EINVAL : 1;
     if (strcmp(p->option, "--instructions") != 0)
         return 1;
     return take_number(p, argument, UINT64_MAX, &c->instructions) ? -EINVAL : 1;

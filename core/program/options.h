@@ -50,8 +50,9 @@ struct options_compare {
     const char *backends;  /* "cpu-interp,cpu-kvm" */
     const char *until;     /* or NULL */
     uint64_t instructions; /* 0: not given */
+    uint32_t patience_s;   /* 0: not given */
     uint8_t serial_only;
-    uint8_t reserved[7];
+    uint8_t reserved[3];
 };
 
 struct options {

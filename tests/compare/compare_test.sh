@@ -49,6 +49,12 @@ expect 'DMA' 0 'cpu-interp and cpu-interp do the same for ' --backends interp,in
 # Code in ROM is what it says, not what RAM has below it.
 SEED_STEP=2 expect 'in ROM' 16 'differ after step 2, at 0x0 (code 8c c8 3d 00 f0 ' --backends interp,seeded "$guests/firmware.ini"
 
+# A second that stands in a step.
+SEED_STEP=10 SEED_STANDS=1 expect 'no step' 16 'cpu-interp and cpu-seeded differ after step 11, at 0x7c09 (code f3 6e ' \
+    --backends interp,seeded --patience 1 "$hello"
+SEED_STEP=10 SEED_STANDS=1 expect 'why' 16 '
+  the second does not end this step within 1 seconds' --backends interp,seeded --patience 1 "$hello"
+
 times=$guests/../compare/times.ini
 expect 'the same text' 0 'cpu-interp and cpu-interp write the same' --serial-only --backends interp,interp "$times"
 SEED_GPA=0x7c47 expect 'times are left out' 0 'write the same' --serial-only --backends interp,seeded "$times"
@@ -65,5 +71,6 @@ expect 'several vCPUs' 2 'the machine has 3 vCPUs; a comparison is of one: --cpu
     "$guests/smp32.ini"
 expect 'counting text' 2 '--instructions needs instructions to be counted, which --serial-only does not' \
     --backends interp,seeded --serial-only --instructions 5 "$hello"
+expect 'no time' 2 '--patience: expected at least one second' --backends interp,seeded --patience 0 "$hello"
 expect 'a backend that cannot step' 4 'cpu-fake cannot step: it does not offer bp.debug/1' --backends interp,fake "$hello"
 exit "$failed"

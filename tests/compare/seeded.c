@@ -3,13 +3,15 @@
  * compare/seeded.c - a CPU backend with a fault: cpu-interp, which is loaded from INTERP_FILE, but
  * for one thing that goes wrong once.
  *
- *     SEED_STEP  after so many steps; 0 or absent: before the first instruction
- *     SEED_GPA   the lowest bit of this byte of memory is another one; absent: bit 17 of RBX is
+ *     SEED_STEP    after so many steps; 0 or absent: before the first instruction
+ *     SEED_GPA     the lowest bit of this byte of memory is another one; absent: bit 17 of RBX is
+ *     SEED_STANDS  instead of that the vCPU waits until it is kicked
  */
 #include <backplane/ext/debug.h>
 #include <backplane/ext/x86.h>
 #include <backplane/plugin.h>
 #include <dlfcn.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +22,7 @@ static const struct bp_cpu_ops *real;
 static struct bp_mem_slot memory; /* the one that holds SEED_GPA */
 static unsigned long steps;
 static int done;
+static sem_t kicked;
 
 static unsigned long number_of(const char *name)
 {
@@ -41,6 +44,8 @@ static void go_wrong(void *self)
 {
     struct bp_x86_gpr gpr;
 
+    if (getenv("SEED_STANDS"))
+        return;
     done = 1;
     if (getenv("SEED_GPA")) {
         memory.host[number_of("SEED_GPA") - memory.gpa] ^= 1;
@@ -63,6 +68,21 @@ static int vcpu_run(void *self)
     return stop;
 }
 
+static int vcpu_run_or_stand(void *self)
+{
+    if (!getenv("SEED_STANDS") || steps < number_of("SEED_STEP"))
+        return vcpu_run(self);
+    while (sem_wait(&kicked)) {
+    }
+    return BP_STOP_KICKED;
+}
+
+static void vcpu_kick(void *self)
+{
+    sem_post(&kicked);
+    real->vcpu_kick(self);
+}
+
 /* The host looks at the tables after the loader has run this. */
 static __attribute__((constructor)) void make(void)
 {
@@ -75,7 +95,9 @@ static __attribute__((constructor)) void make(void)
     real = model.cpu;
     ops = *real;
     ops.mem_set = mem_set;
-    ops.vcpu_run = vcpu_run;
+    ops.vcpu_run = vcpu_run_or_stand;
+    ops.vcpu_kick = vcpu_kick;
+    sem_init(&kicked, 0, 0);
     model.id = "seeded";
     model.cpu = &ops;
 }

@@ -112,7 +112,7 @@ BP_API int bp_machine_fd(struct bp_machine *m);
 /* What bp_machine_compare() is to do. */
 struct bp_compare {
     uint32_t size;
-    uint32_t reserved;
+    uint32_t patience_s; /* that a step of the second may last; 0: 30 */
     const char *second;    /* plugin of the second backend, as `[cpu] plugin` names it */
     const char *marker;    /* it is over when the guest has written this, a byte at a time, to one
                             * port or address; at most 64 bytes; NULL: no such text */
@@ -136,7 +136,8 @@ struct bp_compare_end {
 
 /* Runs a machine with one vCPU, which was not started, to its end under its own backend, one
  * instruction at a time, and the same instructions under a second one, which gets what devices
- * answered the first. Ends at the first difference in what they ask of devices or in registers.
+ * answered the first. Ends at the first difference in what they ask of devices or in registers,
+ * or where the second does not end a step.
  * Neither may be without "bp.debug/1", the first not with interrupt controllers of its own. 0 and
  * *out; else errors as of bp_machine_start(). [main] */
 BP_API int bp_machine_compare(struct bp_machine *m, const struct bp_compare *what,
