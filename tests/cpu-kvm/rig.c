@@ -4,6 +4,7 @@
  */
 #include "rig.h"
 
+#include <backplane/ext/irqchip.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
@@ -28,6 +29,9 @@ struct bp_node {
     unsigned logged;
     uint32_t level;      /* of the last line */
     const char *backend; /* the plugin's name */
+    const struct bp_peer *chip;
+    uint64_t stopped_ns; /* the clock then; 0: it runs */
+    uint64_t lost_ns;    /* while it stood */
     pthread_mutex_t lock;
 };
 
@@ -61,13 +65,22 @@ static int host_fail(struct bp_node *node, int err, const char *text)
     return err;
 }
 
-static uint64_t host_clock_ns(struct bp_node *node)
+static uint64_t real_clock_ns(void)
 {
     struct timespec now;
 
-    (void)node;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t host_clock_ns(struct bp_node *node)
+{
+    uint64_t ns;
+
+    pthread_mutex_lock(&node->lock);
+    ns = node->stopped_ns ? node->stopped_ns : real_clock_ns() - node->lost_ns;
+    pthread_mutex_unlock(&node->lock);
+    return ns;
 }
 
 static uint64_t host_utc_ns(struct bp_node *node)
@@ -75,12 +88,10 @@ static uint64_t host_utc_ns(struct bp_node *node)
     return UINT64_C(1700000000000000000) + host_clock_ns(node);
 }
 
-/* No interrupt controllers, and nothing else that is optional. */
+/* The interrupt controllers that the test has, and nothing else that is optional. */
 static const void *host_extension(struct bp_node *node, const char *id)
 {
-    (void)node;
-    (void)id;
-    return NULL;
+    return strcmp(id, BP_IRQCHIP_ID) != 0 ? NULL : node->chip;
 }
 
 static void host_request(struct bp_node *node, uint32_t what, uint32_t code)
@@ -215,6 +226,16 @@ static const struct bp_model *find_model(void)
     return plugin->models[0];
 }
 
+bool rig_has_controllers(void)
+{
+    return find_model()->flags & BP_MODEL_IRQCHIP;
+}
+
+void rig_offer_controllers(const struct bp_peer *chip)
+{
+    the_node()->chip = chip;
+}
+
 const struct bp_cpu_ops *rig_ops(void)
 {
     return find_model()->cpu;
@@ -245,6 +266,7 @@ struct rig *rig_new(uint32_t vcpus)
     assert_non_null(r);
     alarm(RIG_SECONDS);
     rig_forget();
+    the_node()->stopped_ns = 0; /* another one's */
     r->ops = rig_ops();
     fill_config(config);
     err = r->ops->vm_create(rig_host(), rig_node(), config, vcpus, &r->vm);
@@ -302,6 +324,25 @@ void rig_free(struct rig *r)
     munmap(r->ram, RIG_RAM_BYTES);
     free(r);
     alarm(0);
+}
+
+void rig_time(struct rig *r, uint32_t runs)
+{
+    struct bp_node *node = the_node();
+    bool stops = runs == BP_TIME_STOPPED;
+
+    if (stops)
+        r->ops->vm_time(r->vm, runs);
+    pthread_mutex_lock(&node->lock);
+    if (stops && !node->stopped_ns) {
+        node->stopped_ns = real_clock_ns() - node->lost_ns;
+    } else if (!stops && node->stopped_ns) {
+        node->lost_ns = real_clock_ns() - node->stopped_ns;
+        node->stopped_ns = 0;
+    }
+    pthread_mutex_unlock(&node->lock);
+    if (!stops)
+        r->ops->vm_time(r->vm, runs);
 }
 
 /* ---- guests --------------------------------------------------------------------------------- */

@@ -52,6 +52,10 @@ struct rig {
 
 /* The backend of the rigs that are made from now on: "cpu-kvm", as at the start, or another. */
 void rig_backend(const char *plugin);
+/* Does it bring interrupt controllers? */
+bool rig_has_controllers(void);
+/* Those that rigs offer from now on as "bp.irqchip/1"; NULL, as at the start: none. */
+void rig_offer_controllers(const struct bp_peer *chip);
 /* The plugin's operations. */
 const struct bp_cpu_ops *rig_ops(void);
 /* The host that rigs use, for calls without one, and its node. */
@@ -76,6 +80,8 @@ void rig_remove_vcpu(struct rig *r, uint32_t index);
  * mode at CPL 0 with RDI at LONG_MMIO; RDX and DX are 0x80, RCX 4, RSI 0x2000. */
 void rig_load_real(struct rig *r, const void *code, size_t length);
 void rig_load_long(struct rig *r, const void *code, size_t length);
+/* BP_TIME_*: the backend's, and the host's clock with it. */
+void rig_time(struct rig *r, uint32_t runs);
 /* Runs vCPU 0 and wants it to return `reason`. */
 void rig_run(struct rig *r, int reason);
 void rig_get(struct rig *r, uint32_t vcpu, const char *set, void *regs, uint32_t size);

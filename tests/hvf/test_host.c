@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * hvf/test_machine.c - what the framework refuses is told in sentences; memory slots, dirty pages,
- * read-only memory, more than one vCPU.
+ * hvf/test_host.c - what the framework refuses is told in sentences; memory slots, dirty pages,
+ * read-only memory. What a machine of any backend does is in cpu-kvm/test_machine.c.
  */
 #include "cpu-kvm/rig.h"
 
@@ -99,17 +99,6 @@ static void a_second_machine_in_the_process_is_refused(void **state)
     assert_string_equal(rig_failure(),
                         "this process has a virtual machine already, and Hypervisor.framework "
                         "allows one: use another process, or cpu-interp");
-    rig_free(r);
-}
-
-static void a_vcpu_beyond_the_machines_number_is_refused(void **state)
-{
-    struct rig *r = rig_new(1);
-    void *self;
-
-    (void)state;
-    assert_int_equal(r->ops->vcpu_create(r->vm, 1, NULL, NULL, &self), -EINVAL);
-    assert_string_equal(rig_failure(), "vCPU 1 is not below 1, the machine's number");
     rig_free(r);
 }
 
@@ -307,7 +296,6 @@ int main(void)
         cmocka_unit_test(a_framework_that_refuses_is_told_with_what_to_do),
         cmocka_unit_test(a_processor_that_lacks_what_is_needed_is_refused),
         cmocka_unit_test(a_second_machine_in_the_process_is_refused),
-        cmocka_unit_test(a_vcpu_beyond_the_machines_number_is_refused),
         cmocka_unit_test(memory_that_overlaps_is_refused),
         cmocka_unit_test(a_state_that_no_processor_can_be_in_is_told_when_run),
         cmocka_unit_test(writes_to_read_only_memory_go_to_the_bus),
@@ -318,5 +306,5 @@ int main(void)
         cmocka_unit_test(a_vcpu_that_waits_to_be_started_is_kicked),
     };
 
-    return cmocka_run_group_tests_name("hvf_machine", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("hvf_host", tests, NULL, NULL);
 }
