@@ -534,7 +534,6 @@ static int one(struct turn *t, struct bp_vcpu *v, uint32_t *n, struct state *now
     if (!r->own_chip)
         place_interrupts(r, *n ? from->end : 0, s->end);
     r->from = *n ? from->end : 0;
-    r->limit = s->end;
     r->limit = s[steps_along(r, *n, from->gpr.rip)].end;
     err = run_step(r, v, now, s->has_fpu || r->own_chip);
     if (err)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # compare_guest.sh BACKPLANE MACHINE.ini SECOND [TEXT]: cpu-interp and the backend SECOND do the same, instruction by
-# instruction, until the guest ends, or has written TEXT. Plugins are looked for in GUEST_PLUGINS. Skipped, with status 77 and the reason, for
-# a KVM that is not to be had, or has no hardware below it.
+# instruction, until the guest ends, or has written TEXT. Plugins are looked for in GUEST_PLUGINS. Skipped, with status
+# 77 and the reason, for a KVM that is not to be had, or has no hardware below it.
 set -u
 
 backplane=$1 machine=$2 second=$3 text=${4:-}
