@@ -8,14 +8,16 @@
 # be had, a stub takes its place: a text file with the names that Debian's own library exports. That is said each time, and
 # the source is tried again the next time.
 
-# NAME VERSION ARCHIVE-IN-THE-POOL SHA256. inih, Zycore, Zydis and zstd are of a later Debian than 12: of bookworm's inih
-# and Zycore some mirrors have the description and not the archive, and Zydis goes with its Zycore.
-# libpcap is absent: it needs <net/bpf.h>, which zig's headers of Darwin lack, and net-pcap is for Linux.
+# NAME VERSION ARCHIVE-IN-THE-POOL SHA256. inih, Zycore, Zydis, zlib and zstd are of a later Debian than 12: of bookworm's
+# inih and Zycore some mirrors have the description and not the archive, Zydis goes with its Zycore, and bookworm's zlib takes
+# macOS for a system without fdopen().
 # shellcheck disable=SC2034
 macos_sources="
 inih 59 main/libi/libinih/libinih_59.orig.tar.gz 062279922805f5e9a369551a08d5ddb506140fe50774183ffdbb7c22bb97e3f4
 json-c 0.16 main/j/json-c/json-c_0.16.orig.tar.gz 3ecaeedffd99a60b1262819f9e60d7d983844073abc74e495cb822b251904185
 zstd 1.5.7 main/libz/libzstd/libzstd_1.5.7+dfsg.orig.tar.xz 0c092ef267edce57ba7f3f2645c861f72eaf5e76273c6c3632869423464b90a5
+z 1.3.1 main/z/zlib/zlib_1.3.dfsg+really1.3.1.orig.tar.gz 60dd315c07f616887caa029408308a018ace66e3d142726a97db164b3b8f69fb
+pcap 1.10.3 main/libp/libpcap/libpcap_1.10.3.orig.tar.gz 2a8885c403516cf7b0933ed4b14d6caa30e02052489ebd414dc75ac52e7559e6
 Zycore 1.5.2 main/z/zycore-c/zycore-c_1.5.2.orig.tar.gz 828f2e2e502c4a339c53162b865afd13de80fdfa068a9ba18032e743243027ea
 Zydis 4.1.1 main/z/zydis/zydis_4.1.1.orig.tar.gz dcc31180a31e7f568d79d55f8181bd961981559a5666bf6fac43a69ad8b406bf
 "
@@ -65,20 +67,30 @@ compile_archive() {
     rm -rf "$objects"
 }
 
-# json-c asks the system much; the answers are the cross compiler's.
-build_json_c() {
-    local log=$3/log
+# build_by_cmake ARCH SOURCE TO OPTION...: for libraries that ask the system much; the answers are the cross compiler's.
+build_by_cmake() {
+    local arch=$1 from=$2 to=$3 log=$3/log
 
+    shift 3
     {
-        cmake -S "$2" -B "$3/build" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$PWD/cmake/macos.cmake" -DBACKPLANE_MACOS_ARCH="$1" \
-            -DBACKPLANE_MACOS_TOOLS="$BACKPLANE_MACOS_TOOLS" -DBACKPLANE_MACOS_PREFIX="$3" -DCMAKE_INSTALL_PREFIX="$3" \
-            -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DBUILD_TESTING=OFF \
-            -DBUILD_APPS=OFF -DDISABLE_WERROR=ON && cmake --build "$3/build" && cmake --install "$3/build"
+        cmake -S "$from" -B "$to/build" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$PWD/cmake/macos.cmake" \
+            -DBACKPLANE_MACOS_ARCH="$arch" -DBACKPLANE_MACOS_TOOLS="$BACKPLANE_MACOS_TOOLS" \
+            -DBACKPLANE_MACOS_PREFIX="$to" -DCMAKE_INSTALL_PREFIX="$to" -DCMAKE_INSTALL_LIBDIR=lib \
+            -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF "$@" && cmake --build "$to/build" &&
+            cmake --install "$to/build"
     } >"$log" 2>&1 </dev/null || {
         tail -n 20 "$log" >&2
         return 1
     }
-    rm -rf "$3/build" "$3/lib/pkgconfig" "$3/lib/cmake"
+    rm -rf "$to/build" "$to/lib/pkgconfig" "$to/lib/cmake"
+}
+
+# With the capture module for BPF devices. Its grammar of filters is made by bison and flex. It would be built for all
+# processors at once, unless it is told of one.
+build_pcap() {
+    need_packages bison flex
+    build_by_cmake "$1" "$2" "$3" -DCMAKE_OSX_ARCHITECTURES="${1/aarch64/arm64}" -DPCAP_TYPE=bpf \
+        -DCMAKE_C_FLAGS="-isystem $PWD/cmake/macos -w"
 }
 
 # build_library ARCH NAME SOURCE TO: headers in TO/include, archives in TO/lib.
@@ -91,7 +103,12 @@ build_library() {
         cp "$from/ini.h" "$to/include/"
         compile_archive "$arch" "$to/lib/libinih.a" "$from/ini.c"
         ;;
-    json-c) build_json_c "$arch" "$from" "$to" ;;
+    json-c) build_by_cmake "$arch" "$from" "$to" -DBUILD_TESTING=OFF -DBUILD_APPS=OFF -DDISABLE_WERROR=ON ;;
+    pcap) build_pcap "$arch" "$from" "$to" ;;
+    z)
+        cp "$from"/{zlib,zconf}.h "$to/include/"
+        compile_archive "$arch" "$to/lib/libz.a" -DHAVE_UNISTD_H "$from"/*.c
+        ;;
     zstd)
         cp "$from"/lib/zstd*.h "$to/include/"
         compile_archive "$arch" "$to/lib/libzstd.a" -DZSTD_DISABLE_ASM -I"$from/lib" \
@@ -117,7 +134,7 @@ built_library() {
 
     source=$(fetch_source "$name") || return 3
     # Another compiler, source, or way to build is another library.
-    sum=$({ declare -f compile_archive build_json_c build_library && cat cmake/macos.cmake; } | sha256sum)
+    sum=$({ declare -f compile_archive build_by_cmake build_pcap build_library && cat cmake/macos.cmake cmake/macos/*/*.h; } | sha256sum)
     dir=${backplane_cache:?}/macos-$arch-$name-$(source_field "$name" 2)-zig-${zig_version:?}-${sum:0:8}
     if [ ! -d "$dir" ]; then
         temp=$(mktemp -d "$backplane_cache/.build.XXXXXX")
