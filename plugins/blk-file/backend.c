@@ -14,9 +14,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #define ERRORS_TOLD 10u
 #define PEEK_MISSES 8u /* then one read of 256 is tried */
@@ -111,20 +109,12 @@ static uint32_t reap(struct backend *b)
     return count;
 }
 
-static void take_event(struct backend *b)
-{
-    uint64_t count;
-
-    while (read(b->event, &count, sizeof(count)) < 0 && errno == EINTR)
-        ;
-}
-
 static void ready(void *self, int fd, uint32_t events)
 {
     struct backend *b = self;
 
     (void)fd, (void)events;
-    take_event(b);
+    wake_clear(&b->event);
     /* What is in the page cache is done when submit() returns: no need to sleep for it. */
     for (uint32_t turn = 0; turn < TURNS && reap(b); turn++)
         ;
@@ -182,7 +172,7 @@ static int may_peek(struct backend *b, const struct op *op)
  * not asked each time. */
 static int peek(struct backend *b, struct op *op)
 {
-#ifdef RWF_NOWAIT
+#if defined(RWF_NOWAIT) && !defined(BACKPLANE_PORTABLE)
     const struct bp_block_request *r = op->request;
     /* A bp_iovec is an iovec, see above. */
     const struct iovec *iov = (const struct iovec *)(const void *)r->iovecs;
@@ -293,7 +283,7 @@ static void block_drain(void *self)
     struct backend *b = self;
 
     while (b->in_flight) {
-        struct pollfd wait = {.fd = b->event, .events = POLLIN};
+        struct pollfd wait = {.fd = b->event.fd, .events = POLLIN};
 
         finish_ended(b); /* nobody may be about to call end() */
         if (b->uring)
@@ -301,7 +291,7 @@ static void block_drain(void *self)
         if (!b->in_flight)
             break;
         (void)poll(&wait, 1, 1000);
-        take_event(b);
+        wake_clear(&b->event);
         reap(b);
     }
 }
@@ -369,10 +359,9 @@ static void backend_destroy(void *self)
         free(path);
     }
     if (b->watched)
-        b->host->fd_watch(b->node, b->event, 0, NULL, NULL);
+        b->host->fd_watch(b->node, b->event.fd, 0, NULL, NULL);
     uring_free(b->uring);
-    if (b->event >= 0)
-        close(b->event);
+    wake_close(&b->event);
     while (b->unused) {
         struct op *next = b->unused->next;
 
@@ -418,7 +407,7 @@ static int choose_io(struct backend *b)
     if (c->io == IO_THREADS)
         err = -ECANCELED;
     else
-        err = uring_new(&b->uring, b->event);
+        err = uring_new(&b->uring, &b->event);
     if (err && c->io == IO_URING)
         return bp_failf(b->host, b->node, err,
                         "there is no io_uring here: %s; leave `io` out, and threads do the work",
@@ -446,9 +435,9 @@ static int backend_create(const struct bp_host *host, struct bp_node *node, cons
     b->host = host;
     b->node = node;
     b->config = config;
-    b->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (b->event < 0) {
-        err = bp_failf(host, node, -errno, "cannot make an eventfd: %s", strerror(errno));
+    err = wake_open(&b->event);
+    if (err) {
+        bp_failf(host, node, err, "cannot make what wakes the loop: %s", strerror(-err));
         goto fail;
     }
     err = pool_init(&b->pool, b->config->threads);
@@ -461,9 +450,9 @@ static int backend_create(const struct bp_host *host, struct bp_node *node, cons
         err = choose_io(b);
     if (err)
         goto fail;
-    err = host->fd_watch(node, b->event, BP_FD_READ, ready, b);
+    err = host->fd_watch(node, b->event.fd, BP_FD_READ, ready, b);
     if (err) {
-        bp_failf(host, node, err, "cannot watch an eventfd: %s", strerror(-err));
+        bp_failf(host, node, err, "cannot watch what wakes the loop: %s", strerror(-err));
         goto fail;
     }
     b->watched = 1;

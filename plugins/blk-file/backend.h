@@ -4,7 +4,7 @@
  *
  * A request goes one of two ways. If it needs nothing but the transfer of bytes between guest
  * memory and one place of the file, and the kernel has io_uring, the ring gets it at once.
- * Everything else is done by threads, which call the image and wait. Both tell one eventfd, which
+ * Everything else is done by threads, which call the image and wait. Both signal one wake, which
  * the loop watches, so that completions are told inside the domain.
  */
 #ifndef BLK_FILE_BACKEND_H
@@ -14,6 +14,7 @@
 
 #include <backplane/plugin.h>
 #include <pthread.h>
+#include <shared/wake.h>
 
 #define CACHE_WRITEBACK 0u
 #define CACHE_WRITETHROUGH 1u
@@ -85,7 +86,7 @@ struct backend {
     uint32_t misses;       /* of the page cache, in a row */
     uint32_t no_peeking;   /* the kernel cannot do that with this file */
     uint32_t in_flight, ring_writes; /* requests; writes of them that the ring has */
-    int event;                       /* eventfd: something is done */
+    struct wake event;               /* something is done */
     uint32_t watched;
     uint32_t errors_told; /* atomic */
     uint32_t reaping;     /* completions are being told: what they bring is submitted afterwards */
@@ -107,7 +108,7 @@ struct op_queue pool_take(struct pool *p);
 
 /* Whether the kernel lets us have a ring that can do what is needed: 0 and *out, or -errno. [main]
  */
-int uring_new(struct uring **out, int event);
+int uring_new(struct uring **out, const struct wake *event);
 void uring_free(struct uring *u);
 /* Queues a transfer: 0, or -EAGAIN if the ring is full. [dom] */
 int uring_queue(struct uring *u, struct op *op, int fd);

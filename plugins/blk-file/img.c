@@ -336,12 +336,12 @@ static int new_size(const char *text, uint64_t now, uint64_t *out)
 
 static int resize_raw(const struct request *r, int fd)
 {
-    off_t now = lseek(fd, 0, SEEK_END);
+    int64_t now = file_length(fd);
     uint64_t length;
 
     if (now < 0)
         return complain(STATUS_FAILED, "cannot find the size of '%s': %s", r->file,
-                        strerror(errno));
+                        strerror((int)-now));
     if (new_size(r->size, (uint64_t)now, &length) || length % IMAGE_SECTOR)
         return bad_size(r->size);
     if (length < (uint64_t)now && !r->shrink)

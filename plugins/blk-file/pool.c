@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 void op_push(struct op_queue *q, struct op *op)
 {
@@ -63,17 +62,14 @@ void pool_end(struct pool *p)
 
 void pool_finish(struct backend *b, struct op *op)
 {
-    const uint64_t one = 1;
     int was_empty;
 
     pthread_mutex_lock(&b->pool.lock);
     was_empty = !b->pool.done.first;
     op_push(&b->pool.done, op);
     pthread_mutex_unlock(&b->pool.lock);
-    /* The counter cannot be full: it is taken as a whole. */
     if (was_empty)
-        while (write(b->event, &one, sizeof(one)) < 0 && errno == EINTR)
-            ;
+        wake_signal(&b->event);
 }
 
 struct op_queue pool_take(struct pool *p)
@@ -150,7 +146,9 @@ static int start_thread(struct backend *b)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (err)
         return -err;
+#ifdef __linux__ /* elsewhere threads have names that only they can set */
     pthread_setname_np(p->threads[p->count], "bp-blk-file");
+#endif
     p->count++;
     return 0;
 }

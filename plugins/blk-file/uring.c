@@ -12,18 +12,17 @@
 
 #ifdef HAVE_LIBURING
 #include <liburing.h>
-#include <sys/eventfd.h>
 #include <sys/uio.h>
 
 #define ENTRIES 256u
 
 struct uring {
     struct io_uring ring;
-    uint32_t in_flight; /* at most ENTRIES, so that completions have room */
-    int event;
+    uint32_t in_flight;       /* at most ENTRIES, so that completions have room */
+    const struct wake *event; /* an eventfd, where there is an io_uring */
 };
 
-int uring_new(struct uring **out, int event)
+int uring_new(struct uring **out, const struct wake *event)
 {
     struct uring *u = calloc(1, sizeof(*u));
     struct io_uring_probe *probe;
@@ -43,7 +42,7 @@ int uring_new(struct uring **out, int event)
         err = -EOPNOTSUPP;
     io_uring_free_probe(probe);
     if (!err)
-        err = io_uring_register_eventfd(&u->ring, event);
+        err = io_uring_register_eventfd(&u->ring, event->fd);
     if (err) {
         uring_free(u);
         return err;
@@ -92,7 +91,7 @@ void uring_submit(struct uring *u)
         return;
     /* What the kernel does not take now stays queued. It may have nothing else to wake us for. */
     if (io_uring_submit(&u->ring) < 0 || io_uring_sq_ready(&u->ring))
-        (void)eventfd_write(u->event, 1);
+        wake_signal(u->event);
 }
 
 struct op *uring_reap(struct uring *u, int *result)
@@ -111,7 +110,7 @@ struct op *uring_reap(struct uring *u, int *result)
 
 #else
 
-int uring_new(struct uring **out, int event)
+int uring_new(struct uring **out, const struct wake *event)
 {
     (void)out, (void)event;
     return -ENOSYS;

@@ -264,6 +264,14 @@ static void forbid_io_uring(void)
         _exit(2);
 }
 
+#ifdef BACKPLANE_PORTABLE
+#define NO_RING ENOSYS
+#define NO_RING_TEXT "Function not implemented"
+#else
+#define NO_RING EPERM
+#define NO_RING_TEXT "Operation not permitted"
+#endif
+
 static void without_io_uring(const char *path)
 {
     struct file_config config = disk_config(path);
@@ -273,18 +281,17 @@ static void without_io_uring(const char *path)
 
     forbid_io_uring();
     d = disk_new(&config);
-    if (strcmp(fake_log(d->host, &level), "transfers by 4 threads, as there is no io_uring here: "
-                                          "Operation not permitted") != 0 ||
+    if (strcmp(fake_log(d->host, &level),
+               "transfers by 4 threads, as there is no io_uring here: " NO_RING_TEXT) != 0 ||
         level != BP_LOG_DEBUG)
         _exit(3);
     disk_fill(d, 4096, 4096, 9);
     disk_expect(d, 4096, 4096, 9);
     disk_free(d);
     config.io = IO_URING;
-    if (fake_host_try(PLUGIN_FILE, NULL, &config, &h) != -EPERM ||
-        strcmp(fake_failure(),
-               "there is no io_uring here: Operation not permitted; leave `io` out, "
-               "and threads do the work") != 0)
+    if (fake_host_try(PLUGIN_FILE, NULL, &config, &h) != -NO_RING ||
+        strcmp(fake_failure(), "there is no io_uring here: " NO_RING_TEXT "; leave `io` out, "
+                               "and threads do the work") != 0)
         _exit(4);
     _exit(0);
 }

@@ -1,27 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * image/file.c - whole transfers, and the lock.
+ * image/file.c - whole transfers.
  *
  * Nothing is mapped: a file that shrinks under us is an error, not SIGBUS.
  */
 #include "file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/falloc.h>
 #include <string.h>
 #include <unistd.h>
 
 #define SLICE 64 /* buffers of one system call */
 #define ZERO_STEP 262144u
-
-/* QEMU's programs lock single bytes: 100 and up for what they do to an image, 200 and up for what
- * they suffer nobody else to do. */
-#define LOCK_BYTE 100
-#define LOCK_BYTES 200
-#define LOCK_READS LOCK_BYTE                 /* "consistent read" */
-#define LOCK_NO_WRITER (LOCK_BYTE + 100 + 1) /* others may not write */
-#define LOCK_NO_RESIZE (LOCK_BYTE + 100 + 3) /* nor resize */
 
 int cursor_slice(const struct cursor *c, uint64_t length, struct iovec *iov, int max,
                  uint64_t *bytes)
@@ -172,24 +162,12 @@ int file_write(int fd, const void *from, uint64_t at, uint64_t length)
     return file_writev(fd, &c, at, length);
 }
 
-static int allocate(int fd, int mode, uint64_t at, uint64_t length)
-{
-    int ret;
-
-    do
-        ret = fallocate(fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)length);
-    while (ret && errno == EINTR);
-    return ret ? -errno : 0;
-}
-
-int file_zero(int fd, uint64_t at, uint64_t length, int unmap)
+int file_write_zeroes(int fd, uint64_t at, uint64_t length)
 {
     static const uint8_t zeroes[ZERO_STEP];
-    int err = allocate(fd, unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE, at, length);
+    int err = 0;
 
-    if (err != -EOPNOTSUPP && err != -ENOSYS && err != -EINVAL && err != -ENODEV)
-        return err;
-    for (err = 0; !err && length;) {
+    while (!err && length) {
         uint64_t n = length < ZERO_STEP ? length : ZERO_STEP;
 
         err = file_write(fd, zeroes, at, n);
@@ -197,58 +175,4 @@ int file_zero(int fd, uint64_t at, uint64_t length, int unmap)
         length -= n;
     }
     return err;
-}
-
-int file_discard(int fd, uint64_t at, uint64_t length)
-{
-    int err = allocate(fd, FALLOC_FL_PUNCH_HOLE, at, length);
-
-    return err == -EIO || err == -EFBIG ? err : 0;
-}
-
-int file_sync(int fd)
-{
-    int ret;
-
-    do
-        ret = fdatasync(fd);
-    while (ret && errno == EINTR);
-    return ret ? -errno : 0;
-}
-
-static int set_lock(int fd, short type, off_t start, off_t length)
-{
-    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
-    int ret;
-
-    do
-        ret = fcntl(fd, F_OFD_SETLK, &lock);
-    while (ret && errno == EINTR);
-    if (!ret)
-        return 0;
-    return errno == EACCES ? -EAGAIN : -errno;
-}
-
-int file_lock(int fd, int exclusive)
-{
-    int err;
-
-    if (exclusive)
-        return set_lock(fd, F_WRLCK, LOCK_BYTE, LOCK_BYTES);
-    err = set_lock(fd, F_RDLCK, LOCK_READS, 1);
-    if (!err)
-        err = set_lock(fd, F_RDLCK, LOCK_NO_WRITER, 1);
-    if (!err)
-        err = set_lock(fd, F_RDLCK, LOCK_NO_RESIZE, 1);
-    if (err)
-        return err;
-    /* A program of QEMU's that writes holds these two. */
-    for (int n = 1; n <= 3; n += 2) {
-        struct flock writer = {
-            .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_BYTE + n, .l_len = 1};
-
-        if (!fcntl(fd, F_OFD_GETLK, &writer) && writer.l_type != F_UNLCK)
-            return -EAGAIN;
-    }
-    return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * image/file.h - reads and writes that are whole or have failed, and the lock of an image file.
+ * image/file.h - reads and writes that are whole or have failed, and what systems do each in their
+ * own way: holes, flushes and the lock of an image file (host_linux.c, host_portable.c).
  */
 #ifndef IMAGE_FILE_H
 #define IMAGE_FILE_H
@@ -29,15 +30,19 @@ int file_readv(int fd, struct cursor *to, uint64_t at, uint64_t length, int zero
 int file_writev(int fd, struct cursor *from, uint64_t at, uint64_t length);
 int file_read(int fd, void *to, uint64_t at, uint64_t length, int zeroes);
 int file_write(int fd, const void *from, uint64_t at, uint64_t length);
+int file_write_zeroes(int fd, uint64_t at, uint64_t length);
+/* Bytes of a file or a block device, or a negative errno. */
+int64_t file_length(int fd);
 /* By the file system if it can, else by writing zeroes; `unmap`: the space may go. */
 int file_zero(int fd, uint64_t at, uint64_t length, int unmap);
 /* Gives space back if the file system can; what was there is undefined. */
 int file_discard(int fd, uint64_t at, uint64_t length);
-int file_sync(int fd); /* fdatasync() */
+/* What was written is on the disk, and not in its cache: fdatasync(), F_FULLFSYNC of macOS. */
+int file_sync(int fd);
 
-/* Takes an open file description lock: `exclusive` for whoever writes, else against writers. The
- * bytes are those that QEMU's programs lock, so that both see each other. -EAGAIN: somebody else
- * has it; other errors: the file system has no locks. [any] */
+/* Takes a lock that belongs to the open file: `exclusive` for whoever writes, else against writers.
+ * On Linux it is on the bytes that QEMU's programs lock, so that both see each other. -EAGAIN:
+ * somebody else has it; other errors: the file system has no locks. [any] */
 int file_lock(int fd, int exclusive);
 
 #endif

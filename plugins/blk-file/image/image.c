@@ -132,12 +132,12 @@ static int is_qcow2(int fd)
 static int open_raw(const struct image_options *o, int fd, struct image **out,
                     struct image_error *e)
 {
-    off_t length = lseek(fd, 0, SEEK_END);
+    int64_t length = file_length(fd);
     struct image *i;
 
     if (length < 0)
-        return img_fail(e, last_error(), "cannot find the size of '%s': %s", o->path,
-                        strerror(errno));
+        return img_fail(e, (int)length, "cannot find the size of '%s': %s", o->path,
+                        strerror((int)-length));
     if (!length)
         return img_fail(e, -EINVAL, "'%s' is empty; give it a size: backplane img resize '%s' 10G",
                         o->path, o->path);
@@ -427,8 +427,7 @@ int img_info(const char *path, uint32_t format, struct image_info *out, struct i
     if (out->format == IMAGE_QCOW2)
         qcow2_describe(image, out);
     if (!fstat(fd, &st)) {
-        out->file_bytes =
-            S_ISBLK(st.st_mode) ? (uint64_t)lseek(fd, 0, SEEK_END) : (uint64_t)st.st_size;
+        out->file_bytes = S_ISBLK(st.st_mode) ? (uint64_t)file_length(fd) : (uint64_t)st.st_size;
         out->used_bytes = 512ull * (uint64_t)st.st_blocks;
     }
     img_close(image);

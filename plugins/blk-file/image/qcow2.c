@@ -139,7 +139,7 @@ int qcow2_open(const struct image_options *o, int fd, char backing[IMAGE_NAME_MA
 {
     struct qcow2 *q = new_image();
     struct qcow2_header h;
-    off_t file_bytes = lseek(fd, 0, SEEK_END);
+    int64_t file_bytes = file_length(fd);
     int err;
 
     if (!q)

@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#ifndef EUCLEAN /* Linux alone has it */
+#define EUCLEAN EFTYPE
+#endif
+
 uint64_t get_be64(const void *at)
 {
     uint64_t value;
