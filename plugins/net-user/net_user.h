@@ -7,7 +7,7 @@
  * the adapter, lets libslirp look at its sockets and arms what wakes the next turn:
  *
  *     adapter --send--> filter --> libslirp --> sockets       on the vCPU, inside send()
- *     sockets --epoll--> turn --> libslirp --> queue --receive--> adapter      on the loop
+ *     sockets --watch--> turn --> libslirp --> queue --receive--> adapter      on the loop
  *
  * libslirp is called inside the instance's domain only. Its clock is guest time: while the machine
  * stands nothing in it expires.
@@ -26,14 +26,17 @@
 
 /* A socket of libslirp's, by the number of its fd. */
 struct user_socket {
-    uint8_t watched; /* SLIRP_POLL_* that the epoll instance has */
+    uint8_t watched; /* SLIRP_POLL_* that are waited for */
     uint8_t wanted;  /* SLIRP_POLL_* of the last fill */
     uint8_t ready;   /* SLIRP_POLL_* that came */
     uint8_t open;    /* libslirp said that it has it */
 };
 
 struct user_sockets {
-    int epoll;
+    struct user *user;
+    int epoll; /* -1: the loop watches each socket */
+    uint8_t listening;
+    uint8_t reserved[3];
     struct user_socket *by_fd;
     int *wanted; /* the fds of the last fill, in libslirp's order */
     uint32_t by_fd_size, wanted_size;
@@ -65,22 +68,21 @@ struct user {
     struct user_sockets sockets;
     struct user_timer timers[USER_TIMERS];
     struct user_fragments fragments;
-    uint64_t turn_ns;  /* guest time that the turn is armed for; UINT64_MAX: it is not */
-    uint8_t held;      /* the adapter has no buffers */
-    uint8_t listening; /* the epoll instance is watched */
+    uint64_t turn_ns; /* guest time that the turn is armed for; UINT64_MAX: it is not */
+    uint8_t held;     /* the adapter has no buffers */
     uint64_t dropped_to_guest, dropped_from_guest;
     uint32_t mss;                /* of the guest's latest SYN; 0: none yet */
     uint8_t part[BP_FRAME_MAX];  /* of a segment that is cut for the guest */
     uint8_t frame[BP_FRAME_MAX]; /* the frame that libslirp is given, in one piece */
 };
 
-/* ---- sockets.c: libslirp's sockets in one epoll instance. [main] [dom] ---- */
+/* ---- sockets.c: libslirp's sockets. [main] [dom] ---- */
 
 /* Negative errno; nothing to end then. */
-int user_sockets_init(struct user_sockets *s);
+int user_sockets_init(struct user_sockets *s, struct user *u);
 void user_sockets_end(struct user_sockets *s);
-/* Notes what is ready. */
-void user_sockets_look(struct user_sockets *s);
+/* Whether the loop is to have a turn when a socket is ready. */
+void user_sockets_listen(struct user_sockets *s, int on);
 /* Asks libslirp what it waits for. Returns the milliseconds that it can wait; UINT32_MAX: for ever.
  */
 uint32_t user_sockets_fill(struct user_sockets *s, Slirp *slirp);
@@ -89,6 +91,23 @@ void user_sockets_work(struct user_sockets *s, Slirp *slirp);
 /* libslirp has opened the fd; it is about to close it. */
 void user_sockets_opened(struct user_sockets *s, int fd);
 void user_sockets_forget(struct user_sockets *s, int fd);
+
+/* ---- watch_epoll.c, watch_fds.c: what waits for the sockets. [main] [dom] ---- */
+
+int user_watch_init(struct user_sockets *s);
+void user_watch_end(struct user_sockets *s);
+/* Waits for `events`, SLIRP_POLL_*, of `fd` instead of those of by_fd[fd].watched. 0 or nonzero. */
+int user_watch(struct user_sockets *s, int fd, uint8_t events);
+/* After a change of s->listening. */
+void user_watch_listen(struct user_sockets *s);
+/* Notes what is ready. */
+void user_sockets_look(struct user_sockets *s);
+
+/* ---- user.c: turns on the loop. [dom] ---- */
+
+void user_turn(struct user *u);
+/* After the current callback. */
+void user_turn_soon(struct user *u);
 
 /* ---- settings.c, forward.c: from keys to libslirp. [main] ---- */
 

@@ -1,64 +1,40 @@
 /* SPDX-License-Identifier: MIT
  *
- * net-user/sockets.c - libslirp's sockets in one epoll instance, which the host's loop watches.
+ * net-user/sockets.c - libslirp's sockets, and what it waits for.
  *
  * libslirp says before each wait what it wants of every socket, as poll() would like it. Only what
- * changed since then goes to the kernel; an fd that was closed behind our back is noticed by the
- * kernel's ENOENT and added anew.
+ * changed since then goes to the kernel, by watch_epoll.c or watch_fds.c.
  */
 #include "net_user.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#define EVENTS_AT_ONCE 256
 #define BACKLOG 128 /* connections that wait for libslirp to take them */
 
-int user_sockets_init(struct user_sockets *s)
+int user_sockets_init(struct user_sockets *s, struct user *u)
 {
     memset(s, 0, sizeof(*s));
-    s->epoll = epoll_create1(EPOLL_CLOEXEC);
-    return s->epoll < 0 ? -errno : 0;
+    s->user = u;
+    return user_watch_init(s);
 }
 
 void user_sockets_end(struct user_sockets *s)
 {
-    close(s->epoll);
+    user_sockets_listen(s, 0);
+    user_watch_end(s);
     free(s->by_fd);
     free(s->wanted);
 }
 
-static uint32_t to_epoll(uint32_t events)
+void user_sockets_listen(struct user_sockets *s, int on)
 {
-    return (events & SLIRP_POLL_IN ? (uint32_t)EPOLLIN : 0) |
-           (events & SLIRP_POLL_OUT ? (uint32_t)EPOLLOUT : 0) |
-           (events & SLIRP_POLL_PRI ? (uint32_t)EPOLLPRI : 0);
-}
-
-static uint8_t from_epoll(uint32_t events)
-{
-    return (uint8_t)((events & EPOLLIN ? SLIRP_POLL_IN : 0) |
-                     (events & EPOLLOUT ? SLIRP_POLL_OUT : 0) |
-                     (events & EPOLLPRI ? SLIRP_POLL_PRI : 0) |
-                     (events & EPOLLERR ? SLIRP_POLL_ERR : 0) |
-                     (events & EPOLLHUP ? SLIRP_POLL_HUP : 0));
-}
-
-void user_sockets_look(struct user_sockets *s)
-{
-    struct epoll_event events[EVENTS_AT_ONCE];
-    int count = epoll_wait(s->epoll, events, EVENTS_AT_ONCE, 0);
-
-    for (int i = 0; i < count; i++) {
-        uint32_t fd = (uint32_t)events[i].data.fd;
-
-        if (fd < s->by_fd_size)
-            s->by_fd[fd].ready = from_epoll(events[i].events);
-    }
+    if (on == s->listening)
+        return;
+    s->listening = (uint8_t)on;
+    user_watch_listen(s);
 }
 
 /* A forwarded port of libslirp's lets one connection wait, and the kernel has the next ones try
@@ -75,23 +51,12 @@ static void let_more_wait(int fd)
 static void watch(struct user_sockets *s, int fd, uint8_t events)
 {
     struct user_socket *socket = &s->by_fd[fd];
-    struct epoll_event event = {.events = to_epoll(events), .data.fd = fd};
-    int err;
 
     if (events == socket->watched)
         return;
     if (!socket->watched)
         let_more_wait(fd);
-    err = epoll_ctl(s->epoll,
-                    !events           ? EPOLL_CTL_DEL
-                    : socket->watched ? EPOLL_CTL_MOD
-                                      : EPOLL_CTL_ADD,
-                    fd, &event);
-    if (err && errno == ENOENT && events)
-        err = epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event);
-    else if (err && errno == EEXIST)
-        err = epoll_ctl(s->epoll, EPOLL_CTL_MOD, fd, &event);
-    socket->watched = err ? 0 : events;
+    socket->watched = user_watch(s, fd, events) ? 0 : events;
 }
 
 /* Makes an array long enough for `index`. Nonzero if there is no memory. */

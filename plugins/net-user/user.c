@@ -25,7 +25,7 @@
 
 #define HDR_NEEDS_CSUM 1u
 
-static void turn_soon(struct user *u)
+void user_turn_soon(struct user *u)
 {
     if (!u->turn_ns)
         return;
@@ -64,7 +64,7 @@ static ssize_t cb_send_packet(const void *data, size_t len, void *opaque)
     else
         for (uint32_t i = 0; i < s.count; i++)
             to_guest(u, u->part, bp_segment(&s, i, u->part));
-    turn_soon(u);
+    user_turn_soon(u);
     return (ssize_t)len;
 }
 
@@ -111,7 +111,7 @@ static void cb_timer_mod(void *timer, int64_t when_ms, void *opaque)
     if (!t)
         return;
     t->when_ms = when_ms;
-    turn_soon(opaque);
+    user_turn_soon(opaque);
 }
 
 static void cb_register_poll_fd(int fd, void *opaque)
@@ -130,7 +130,7 @@ static void cb_unregister_poll_fd(int fd, void *opaque)
 
 static void cb_notify(void *opaque)
 {
-    turn_soon(opaque);
+    user_turn_soon(opaque);
 }
 
 static const SlirpCb callbacks = {
@@ -185,17 +185,7 @@ static uint64_t run_timers(struct user *u)
     return next_ms == INT64_MAX ? UINT64_MAX : (uint64_t)next_ms * 1000000u;
 }
 
-static void sockets_ready(void *self, int fd, uint32_t events);
-
-static void listen_to_sockets(struct user *u, int on)
-{
-    if (on == u->listening)
-        return;
-    u->listening =
-        !u->host->fd_watch(u->node, u->sockets.epoll, on ? BP_FD_READ : 0, sockets_ready, u) && on;
-}
-
-static void turn(struct user *u)
+void user_turn(struct user *u)
 {
     uint64_t next_ns, timeout_ns = UINT64_MAX;
     uint32_t timeout_ms;
@@ -207,26 +197,19 @@ static void turn(struct user *u)
         user_sockets_look(&u->sockets);
     user_sockets_work(&u->sockets, u->slirp);
     timeout_ms = user_sockets_fill(&u->sockets, u->slirp);
-    listen_to_sockets(u, !is_behind(u));
+    user_sockets_listen(&u->sockets, !is_behind(u));
     if (timeout_ms != UINT32_MAX)
         timeout_ns = u->host->clock_ns(u->node) + UINT64_C(1000000) * (timeout_ms ? timeout_ms : 1);
     if (u->to_guest.count && !u->held)
-        turn_soon(u);
+        user_turn_soon(u);
     else
         turn_at(u, next_ns < timeout_ns ? next_ns : timeout_ns);
-}
-
-static void sockets_ready(void *self, int fd, uint32_t events)
-{
-    (void)fd;
-    (void)events;
-    turn(self);
 }
 
 static void user_timer(void *self, uint32_t id)
 {
     (void)id;
-    turn(self);
+    user_turn(self);
 }
 
 /* ---- "bp.net/1" ---------------------------------------------------------------------------------
@@ -274,7 +257,7 @@ static uint32_t user_send(void *self, uint32_t queue, const struct bp_frame *fra
         else
             u->dropped_from_guest++;
     }
-    turn_soon(u);
+    user_turn_soon(u);
     return count;
 }
 
@@ -284,7 +267,7 @@ static void user_resume(void *self, uint32_t queue)
 
     (void)queue;
     u->held = 0;
-    turn_soon(u);
+    user_turn_soon(u);
 }
 
 static const struct bp_net user_table = {
@@ -301,7 +284,7 @@ static void user_destroy(void *self)
 {
     struct user *u = self;
 
-    listen_to_sockets(u, 0);
+    user_sockets_listen(&u->sockets, 0);
     if (u->slirp)
         slirp_cleanup(u->slirp);
     bp_frame_queue_clear(&u->to_guest);
@@ -328,7 +311,7 @@ static int user_create(const struct bp_host *host, struct bp_node *node, const v
     u->turn_ns = UINT64_MAX;
     u->to_guest.limit = QUEUE_FRAMES;
     u->to_guest.limit_bytes = QUEUE_BYTES;
-    err = user_sockets_init(&u->sockets);
+    err = user_sockets_init(&u->sockets, u);
     if (err) {
         free(u);
         return bp_failf(host, node, err, "cannot watch sockets: %s", strerror(-err));
@@ -359,7 +342,7 @@ static void user_reset(void *self, uint32_t kind)
 
 static int user_start(void *self)
 {
-    turn_soon(self);
+    user_turn_soon(self);
     return 0;
 }
 

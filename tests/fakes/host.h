@@ -59,6 +59,9 @@ void fake_set_utc_ns(struct fake_host *h, uint64_t ns);
 uint64_t fake_now_ns(struct fake_host *h);
 /* Polls the watched fds for up to `timeout_ms` and calls what is ready; the number of callbacks. */
 unsigned fake_poll(struct fake_host *h, int timeout_ms);
+/* Calls each watch with what it waits for, ready or not: a loop may have learnt of it before
+ * another callback took it. */
+void fake_poll_late(struct fake_host *h);
 
 /* Whether hosts made from now on offer "bp.doorbell/1": guest writes to where the instance rings an
  * fd write that, and reach no callback. They do not at first. */

@@ -82,6 +82,30 @@ static void forward_carries_bytes_both_ways(void **state)
     stack_free(s);
 }
 
+/* libslirp's sockets that listen block: one that is asked too late would stop the loop. */
+static void what_is_no_longer_ready_stops_nothing(void **state)
+{
+    struct user_config config = default_config();
+    struct connection c;
+    uint32_t port;
+    struct stack *s = forwarded(&config, &port);
+    int fd;
+
+    (void)state;
+    alarm(60); /* nothing else ends a turn that hangs */
+    for (int i = 0; i < 3; i++) {
+        fake_poll_late(s->nic->host);
+        stack_turn(s);
+    }
+    fd = local_connect(port);
+    tcp_accept(s, &c, 22);
+    fake_poll_late(s->nic->host);
+    stack_turn(s);
+    alarm(0);
+    close(fd);
+    stack_free(s);
+}
+
 /* The kernel takes them at once; one for which there is no room has to try again a second later. */
 static void many_may_connect_at_once(void **state)
 {
@@ -309,6 +333,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(forward_carries_bytes_both_ways),
+        TEST(what_is_no_longer_ready_stops_nothing),
         TEST(many_may_connect_at_once),
         TEST(guest_reaches_a_program_of_the_host),
         TEST(segments_are_no_longer_than_the_guest_asked_for),
