@@ -240,7 +240,8 @@ static int capture_create(const struct bp_host *host, struct bp_node *node, cons
     c->node = node;
     c->config = config;
     c->finishes = c->config->segment || c->config->checksums == CHECKSUMS_FILL;
-    c->writer.output.fd = c->writer.ring.wake = -1;
+    c->writer.output.fd = -1;
+    c->writer.ring.wake = WAKE_NONE;
     err = filter_init(&c->filter, host, node, c->config->filter);
     if (!err)
         err = writer_init(&c->writer, host, node, c->config);

@@ -194,6 +194,16 @@ static const struct bp_net net_table = {
 
 /* ---- life ---- */
 
+#ifdef __linux__
+#define PERMISSION "grant CAP_NET_RAW, as by `setcap cap_net_raw+ep` on the program"
+#define LIST "`ip link`"
+#define BRING_UP "`ip link set %s up`"
+#else
+#define PERMISSION "let your user read and write /dev/bpf*, as Wireshark's ChmodBPF does"
+#define LIST "`ifconfig -l`"
+#define BRING_UP "`ifconfig %s up`"
+#endif
+
 static int refuse(struct live *l, int status)
 {
     const char *name = l->config->ifname, *detail = pcap_geterr(l->pcap);
@@ -202,12 +212,10 @@ static int refuse(struct live *l, int status)
     case PCAP_ERROR_PERM_DENIED:
     case PCAP_ERROR_PROMISC_PERM_DENIED:
         return bp_failf(l->host, l->node, -EPERM,
-                        "no permission for interface %s: run as root, or grant CAP_NET_RAW, as by "
-                        "`setcap cap_net_raw+ep` on the program",
-                        name);
+                        "no permission for interface %s: run as root, or " PERMISSION, name);
     case PCAP_ERROR_IFACE_NOT_UP:
         return bp_failf(l->host, l->node, -ENETDOWN,
-                        "interface %s is down: bring it up, as by `ip link set %s up`", name, name);
+                        "interface %s is down: bring it up, as by " BRING_UP, name, name);
     default:
         return bp_failf(l->host, l->node, -EIO, "cannot use interface %s: %s", name,
                         *detail ? detail : pcap_statustostr(status));
@@ -223,8 +231,8 @@ static int open_interface(struct live *l)
     /* libpcap knows names that are no interfaces, as of USB buses. */
     if (strlen(name) >= IF_NAMESIZE || !if_nametoindex(name))
         return bp_failf(l->host, l->node, -ENODEV,
-                        "there is no network interface \"%.40s\" on this host; `ip link` lists "
-                        "those that there are",
+                        "there is no network interface \"%.40s\" on this host; " LIST
+                        " lists those that there are",
                         name);
     l->pcap = pcap_create(name, reason);
     if (!l->pcap)

@@ -150,6 +150,17 @@ void output_next(struct output *o)
 
 /* ---- opening ---- */
 
+/* A reader that leaves is told by EPIPE. The writer's thread blocks the signal; macOS, as other
+ * BSDs, sends it to the process. */
+static void without_sigpipe(int fd)
+{
+#ifdef F_SETNOSIGPIPE
+    fcntl(fd, F_SETNOSIGPIPE, 1);
+#else
+    (void)fd;
+#endif
+}
+
 static int init_stdout(struct output *o)
 {
     struct stat st;
@@ -174,6 +185,7 @@ static int init_stdout(struct output *o)
 
         return bp_failf(o->host, o->node, err, "cannot use standard output: %s", strerror(-err));
     }
+    without_sigpipe(o->fd);
     at = o->kind == OUTPUT_FILE ? lseek(o->fd, 0, SEEK_CUR) : 0;
     o->begin = at > 0 ? (uint64_t)at : 0;
     return 0;
@@ -258,7 +270,10 @@ int output_open(struct output *o)
     if (o->numbered)
         return open_number(o);
     o->fd = open(o->path, FLAGS);
-    return o->fd < 0 ? -errno : 0;
+    if (o->fd < 0)
+        return -errno;
+    without_sigpipe(o->fd);
+    return 0;
 }
 
 /* ---- writing ---- */

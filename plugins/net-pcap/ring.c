@@ -12,42 +12,34 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 int ring_init(struct ring *r, uint64_t size)
 {
     memset(r, 0, sizeof(*r));
-    r->wake = -1;
+    r->wake = WAKE_NONE;
     for (r->size = 4096; r->size < size;)
         r->size *= 2;
     r->data = malloc(r->size);
     if (!r->data)
         return -ENOMEM;
-    r->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return r->wake < 0 ? -errno : 0;
+    return wake_open(&r->wake);
 }
 
 void ring_free(struct ring *r)
 {
-    if (r->wake >= 0)
-        close(r->wake);
+    wake_close(&r->wake);
     free(r->data);
 }
 
 void ring_wake(struct ring *r)
 {
-    uint64_t one = 1;
-
     if (!atomic_exchange(&r->asked, 1))
-        (void)!write(r->wake, &one, sizeof(one));
+        wake_signal(&r->wake);
 }
 
 void ring_calm(struct ring *r)
 {
-    uint64_t count;
-
-    (void)!read(r->wake, &count, sizeof(count));
+    wake_clear(&r->wake);
     atomic_store(&r->asked, 0);
 }
 

@@ -9,12 +9,13 @@
 
 #include "record.h"
 
+#include <shared/wake.h>
 #include <stdatomic.h>
 
 struct ring {
     uint8_t *data;
-    uint64_t size; /* bytes, a power of two */
-    int wake;      /* eventfd: readable when the taker had better come */
+    uint64_t size;    /* bytes, a power of two */
+    struct wake wake; /* readable when the taker had better come */
 
     _Alignas(64) _Atomic uint64_t added; /* bytes ever; the adder's */
     uint64_t missed;                     /* frames dropped since the last record; the adder's */
@@ -24,7 +25,7 @@ struct ring {
     _Atomic uint32_t asked;              /* `wake` was written and not looked at yet */
 };
 
-/* Makes an empty ring of `size` bytes, rounded up to a power of two. 0, -ENOMEM, or as eventfd()
+/* Makes an empty ring of `size` bytes, rounded up to a power of two. 0, -ENOMEM, or as wake_open()
  * says. */
 int ring_init(struct ring *r, uint64_t size);
 void ring_free(struct ring *r);

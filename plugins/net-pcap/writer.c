@@ -191,7 +191,7 @@ static void forget_ring(struct writer *w)
 /* Waits for a reason to go on; `err` as write_out() gave it. Returns 0 if the time passed. */
 static int wait_for_work(struct writer *w, int err)
 {
-    struct pollfd p[2] = {{.fd = w->ring.wake, .events = POLLIN},
+    struct pollfd p[2] = {{.fd = w->ring.wake.fd, .events = POLLIN},
                           {.fd = err == -EAGAIN ? w->output.fd : -1, .events = POLLOUT}};
     int stopping = (int)atomic_load(&w->stopping);
     int ms = stopping ? GIVE_UP_MS : (int)w->flush_ms;
@@ -323,7 +323,9 @@ int writer_start(struct writer *w)
     if (err)
         return bp_failf(w->host, w->node, -err, "cannot start the thread that writes the file: %s",
                         strerror(err));
+#ifdef __linux__ /* elsewhere threads have names that only they can set */
     pthread_setname_np(w->thread, "bp-capture");
+#endif
     w->runs = 1;
     return 0;
 }
