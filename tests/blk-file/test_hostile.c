@@ -344,12 +344,12 @@ static void bad_96_snapshots_that_are_too_many(void **state)
 {
     struct fixture *f = *state;
 
-    assert_int_equal(truncate(f->image, 1ll << 40), 0);
+    assert_int_equal(truncate(f->image, (off_t)1 << 40), 0);
     patch32(f->image, 60, 9);
     patch64(f->image, 64, 0x40000);
     for (uint32_t i = 0; i < 9; i++) {
-        patch64(f->image, 0x40000 + 40 * i, (uint64_t)(i + 1) << 32);
-        patch32(f->image, 0x40008 + 40 * i, (32u << 20) / 8);
+        patch64(f->image, 0x40000 + 40ull * i, (uint64_t)(i + 1) << 32);
+        patch32(f->image, 0x40008 + 40ull * i, (32u << 20) / 8);
     }
     refuses(f, -EINVAL,
             "'DIR/image' is no usable qcow2 image: its snapshot 8 has no L1 table in the file, or "
@@ -509,14 +509,14 @@ static void bad_96_a_cluster_that_is_freed_twice(void **state)
 
     new_image(f->image, 1024ull * MIB, NULL, 0);
     f->disk = disk_new(&config);
-    disk_fill(f->disk, 0, 2 * 65536, 0x44);
+    disk_fill(f->disk, 0, 131072, 0x44);
     disk_free(f->disk);
     l2 = peek64(f->image, L1_AT) & 0x00fffffffffffe00;
     patch64(f->image, l2 + 16, peek64(f->image, l2 + 8));
     f->disk = disk_new(&config);
-    assert_int_equal(disk_do(f->disk, BP_BLOCK_DISCARD, 0, NULL, 2 * 65536), 0);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_DISCARD, 0, NULL, 131072), 0);
     assert_int_equal(disk_flush(f->disk), 0);
-    assert_int_equal(disk_do(f->disk, BP_BLOCK_DISCARD, 2 * 65536, NULL, 65536), 0);
+    assert_int_equal(disk_do(f->disk, BP_BLOCK_DISCARD, 131072, NULL, 65536), 0);
     assert_int_equal(disk_do(f->disk, BP_BLOCK_WRITE, 512ull * MIB, data, sizeof(data)), 0);
     assert_int_equal(peek64(f->image, 72), 0);
     assert_int_equal(disk_flush(f->disk), -EIO);

@@ -56,6 +56,18 @@ static void the_sum_is_that_of_rfc_1071(void **state)
     assert_int_equal(bp_sum(example, 0, 0x12345), 0x2346);
 }
 
+/* Data that add up to 0xffff have a checksum of 0, which UDP alone has to write otherwise. */
+static void a_checksum_of_zero_is_one(void **state)
+{
+    uint8_t header[20] = {0xff, 0xff};
+
+    (void)state;
+    assert_int_equal(bp_checksum_fill(header, sizeof(header), 0, 16), 0);
+    assert_int_equal(bp_be16(header + 16), 0);
+    assert_int_equal(bp_checksum_fill(header, sizeof(header), 0, BP_UDP_CHECKSUM), 0);
+    assert_int_equal(bp_be16(header + 6), 0xffff);
+}
+
 static void tcp_over_ipv4_with_tags_is_cut(void **state)
 {
     (void)state;
@@ -256,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sum_is_that_of_rfc_1071),
+        cmocka_unit_test(a_checksum_of_zero_is_one),
         cmocka_unit_test(tcp_over_ipv4_with_tags_is_cut),
         cmocka_unit_test(tcp_over_ipv6_is_cut),
         cmocka_unit_test(a_udp_datagram_is_fragmented),

@@ -51,8 +51,12 @@ static inline uint32_t bp_be32(const uint8_t *at)
     return (uint32_t)bp_be16(at) << 16 | bp_be16(at + 2);
 }
 
+#define BP_UDP_CHECKSUM 6u /* where a UDP header has its checksum (RFC 768) */
+
 /* Fills in the checksum over [start, len), which is stored `offset` bytes after `start` and holds
- * the pseudo header's sum until then. 0; -1, and nothing done, if it does not lie in the frame. */
+ * the pseudo header's sum until then. In UDP 0 says that there is none, and is written as 0xffff;
+ * other protocols have it as it is (RFC 1624, 3). 0; -1, and nothing done, if it does not lie in
+ * the frame. */
 static inline int bp_checksum_fill(uint8_t *frame, uint64_t len, uint32_t start, uint32_t offset)
 {
     uint32_t sum;
@@ -60,7 +64,7 @@ static inline int bp_checksum_fill(uint8_t *frame, uint64_t len, uint32_t start,
     if (start >= len || offset + 2u > len - start)
         return -1;
     sum = ~bp_sum(frame + start, len - start, 0) & 0xffffu;
-    bp_put_be16(frame + start + offset, sum ? sum : 0xffffu); /* 0 would be UDP's "no checksum" */
+    bp_put_be16(frame + start + offset, !sum && offset == BP_UDP_CHECKSUM ? 0xffffu : sum);
     return 0;
 }
 
