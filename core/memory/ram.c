@@ -207,10 +207,29 @@ static bool all_ram(const struct ram *ram, uint64_t gpa, uint64_t len)
     return true;
 }
 
+/* Of the mapping's bytes from `offset` on; len > 0. */
+static void mark_pages(struct ram *ram, uint64_t offset, uint64_t len)
+{
+    uint64_t first = offset / RAM_PAGE;
+    uint64_t last = (offset + len - 1) / RAM_PAGE;
+
+    for (uint64_t page = first; page <= last; page++) {
+        uint64_t *word = &ram->dirty[page / 64], bit = 1ull << page % 64;
+        if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
+            __atomic_fetch_or(word, bit, __ATOMIC_RELEASE);
+    }
+}
+
 int ram_read(const struct ram *ram, uint64_t gpa, void *to, uint64_t len)
 {
     uint8_t *out = to;
+    uint64_t first = len;
+    const uint8_t *host = ram_map(ram, gpa, &first);
 
+    if (host && first == len) { /* nearly always */
+        memcpy(out, host, len);
+        return 0;
+    }
     if (!all_ram(ram, gpa, len))
         return -EFAULT;
     while (len) {
@@ -226,7 +245,14 @@ int ram_read(const struct ram *ram, uint64_t gpa, void *to, uint64_t len)
 int ram_write(struct ram *ram, uint64_t gpa, const void *from, uint64_t len)
 {
     const uint8_t *in = from;
+    uint64_t first = len;
+    uint8_t *host = ram_map(ram, gpa, &first);
 
+    if (host && first == len && len) { /* nearly always */
+        mark_pages(ram, (uintptr_t)host - (uintptr_t)ram->base, len);
+        memcpy(host, in, len);
+        return 0;
+    }
     if (!all_ram(ram, gpa, len))
         return -EFAULT;
     ram_mark_dirty(ram, gpa, len);
@@ -271,19 +297,6 @@ int ram_discard(struct ram *ram, uint64_t gpa, uint64_t len)
         len -= part;
     }
     return 0;
-}
-
-/* Of the mapping's bytes from `offset` on; len > 0. */
-static void mark_pages(struct ram *ram, uint64_t offset, uint64_t len)
-{
-    uint64_t first = offset / RAM_PAGE;
-    uint64_t last = (offset + len - 1) / RAM_PAGE;
-
-    for (uint64_t page = first; page <= last; page++) {
-        uint64_t *word = &ram->dirty[page / 64], bit = 1ull << page % 64;
-        if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
-            __atomic_fetch_or(word, bit, __ATOMIC_RELEASE);
-    }
 }
 
 int ram_written(struct ram *ram, const void *host, uint64_t len, uint64_t *gpa)
