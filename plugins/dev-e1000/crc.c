@@ -1,15 +1,35 @@
 /* SPDX-License-Identifier: MIT
  *
- * dev-e1000/crc.c - the frame check sequence (IEEE 802.3, 3.2.9): CRC-32, eight bytes at a time.
+ * dev-e1000/crc.c - the frame check sequence (IEEE 802.3, 3.2.9): CRC-32, eight bytes at a time, or
+ * by carry-less multiplication where the processor has it.
  *
  * A guest sees the FCS of what it receives unless RCTL.SECRC strips it, and Linux's driver does not
  * set that. The tables are the instance's: 8 KiB, made once.
+ *
+ * Folding (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ
+ * Instruction", Intel 2009): 16 bytes, as a polynomial, are worth the same 64 bytes further on when
+ * their halves are multiplied by x^(512 + 32) and x^(512 - 32), modulo the polynomial. What is left
+ * in the end are 16 bytes with the CRC of all that went into them.
  */
 #include "e1000.h"
 
 #include <backplane/util/le.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #define POLYNOMIAL 0xedb88320u /* bits reversed, as they are on the wire */
+
+/* x^n modulo the polynomial, reversed, and shifted as a product of reversed polynomials needs it.
+ */
+static uint64_t power(uint32_t n)
+{
+    uint32_t r = 0x80000000u; /* x^0 */
+
+    while (n--)
+        r = r >> 1 ^ (r & 1u ? POLYNOMIAL : 0u);
+    return (uint64_t)r << 1;
+}
 
 void crc_init(struct e1000 *e)
 {
@@ -23,12 +43,17 @@ void crc_init(struct e1000 *e)
     for (uint32_t i = 0; i < 256; i++)
         for (uint32_t t = 1; t < 8; t++)
             e->crc[t][i] = e->crc[t - 1][i] >> 8 ^ e->crc[0][e->crc[t - 1][i] & 0xffu];
+    e->crc_fold[0] = power(512 + 32);
+    e->crc_fold[1] = power(512 - 32);
+    e->crc_fold[2] = power(128 + 32);
+    e->crc_fold[3] = power(128 - 32);
+#if defined(__x86_64__)
+    e->crc_folds = __builtin_cpu_supports("pclmul") != 0;
+#endif
 }
 
-uint32_t crc_frame(const struct e1000 *e, const uint8_t *data, uint32_t len)
+static uint32_t by_table(const struct e1000 *e, uint32_t c, const uint8_t *data, uint32_t len)
 {
-    uint32_t c = 0xffffffffu;
-
     for (; len >= 8; len -= 8, data += 8) {
         uint32_t low = bp_le32(data) ^ c, high = bp_le32(data + 4);
 
@@ -38,5 +63,55 @@ uint32_t crc_frame(const struct e1000 *e, const uint8_t *data, uint32_t len)
     }
     while (len--)
         c = c >> 8 ^ e->crc[0][(c ^ *data++) & 0xffu];
-    return ~c;
+    return c;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("pclmul"))) static inline __m128i fold(__m128i x, __m128i by, __m128i next)
+{
+    return _mm_xor_si128(
+        _mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)), next);
+}
+
+static inline __m128i load(const uint8_t *at)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)at);
+}
+
+/* Of at least 64 bytes the largest number that is a multiple of 16 is taken. */
+__attribute__((target("pclmul"))) static uint32_t by_folding(const struct e1000 *e, uint32_t c,
+                                                             const uint8_t *data, uint32_t len)
+{
+    __m128i far = _mm_set_epi64x((int64_t)e->crc_fold[1], (int64_t)e->crc_fold[0]);
+    __m128i near = _mm_set_epi64x((int64_t)e->crc_fold[3], (int64_t)e->crc_fold[2]);
+    __m128i a = _mm_xor_si128(load(data), _mm_cvtsi32_si128((int32_t)c));
+    __m128i b = load(data + 16), d = load(data + 32), f = load(data + 48);
+    uint8_t rest[16];
+
+    for (data += 64, len -= 64; len >= 64; data += 64, len -= 64) {
+        a = fold(a, far, load(data));
+        b = fold(b, far, load(data + 16));
+        d = fold(d, far, load(data + 32));
+        f = fold(f, far, load(data + 48));
+    }
+    a = fold(fold(fold(a, near, b), near, d), near, f);
+    for (; len >= 16; data += 16, len -= 16)
+        a = fold(a, near, load(data));
+    _mm_storeu_si128((__m128i *)(void *)rest, a);
+    return by_table(e, 0, rest, sizeof(rest));
+}
+#endif
+
+uint32_t crc_frame(const struct e1000 *e, const uint8_t *data, uint32_t len)
+{
+    uint32_t c = 0xffffffffu;
+
+#if defined(__x86_64__)
+    if (e->crc_folds && len >= 64) {
+        c = by_folding(e, c, data, len);
+        data += len - len % 16;
+        len %= 16;
+    }
+#endif
+    return ~by_table(e, c, data, len);
 }

@@ -162,6 +162,7 @@ static void e1000_reset(void *self, uint32_t kind)
     e->d3 = 0;
     e->ioaddr = 0;
     e->level = 0;
+    e->gathering = 0;
     e->blocked = 0; /* the backend was reset before, and owes no sent() any more */
     e->pci->intx_set(e->function, 0);
     /* The link that there was is forgotten before the reset, not lost by it: a loss would stand as

@@ -113,7 +113,8 @@ struct e1000 {
     uint8_t phy_link;     /* the PHY has a link */
     uint8_t phy_link_was; /* it has had one since BMSR was read: a loss is latched */
     uint8_t an_done;      /* autonegotiation is complete */
-    uint8_t reserved[3];
+    uint8_t gathering;    /* inside a receive() that another one follows: INTA waits for that */
+    uint8_t reserved[2];
     uint16_t phy[32];
 
     uint16_t eeprom[EEPROM_WORDS];
@@ -130,7 +131,10 @@ struct e1000 {
     uint8_t tx_packet[VLAN_BYTES + PACKET_MAX]; /* with room for a tag in front */
     uint8_t tx_frame[VLAN_BYTES + FRAME_MAX];   /* one segment */
     uint8_t rx_frame[FRAME_MAX + VLAN_BYTES + FCS_BYTES];
-    uint32_t crc[8][256]; /* tables of crc32() */
+    uint32_t crc[8][256]; /* crc.c's */
+    uint64_t crc_fold[4];
+    uint32_t crc_folds; /* crc_fold can be used here */
+    uint32_t crc_reserved;
     uint32_t PBM[16384];
 };
 
@@ -199,12 +203,15 @@ int offload_prepare(struct e1000 *e);
 uint32_t offload_frame(struct e1000 *e, struct bp_frame *frame, struct bp_buf *buf);
 /* Bytes of payload that are to be sent: all of the packet if it goes in one frame. */
 uint32_t offload_payload(const struct e1000 *e);
-/* Status and errors of a received frame's checksums (table 3-9): errors << 8 | status. */
-uint32_t offload_verify(const struct e1000 *e, const uint8_t *frame, uint32_t len);
+/* Status and errors of a received frame's checksums (table 3-9): errors << 8 | status. The checksum
+ * of a transport header at `good` is known to be right; GOOD_NONE, GOOD_ANY. */
+uint32_t offload_verify(const struct e1000 *e, const uint8_t *frame, uint32_t len, uint32_t good);
+#define GOOD_NONE 0u
+#define GOOD_ANY UINT32_MAX
 /* The one's complement sum of `start` and `len` bytes, not complemented, in host order. */
 uint16_t ones_sum(const uint8_t *data, uint32_t len, uint32_t start);
-/* Fills in a checksum that a backend left to the receiver. */
-void offload_complete(uint8_t *frame, uint32_t len, uint32_t start, uint32_t offset);
+/* Fills in a checksum that a backend left to the receiver; nonzero if there is a place for it. */
+int offload_complete(uint8_t *frame, uint32_t len, uint32_t start, uint32_t offset);
 
 /* ---- crc.c ---- */
 
@@ -216,8 +223,8 @@ uint32_t crc_frame(const struct e1000 *e, const uint8_t *data, uint32_t len);
 
 extern const struct bp_net_port e1000_port;
 /* A frame of `len` bytes in rx_frame arrives. `looped`: from the transmitter, so that it cannot
- * wait. 0; -EAGAIN, -errno as bp_net_port.receive(). */
-int rx_frame(struct e1000 *e, uint32_t len, int looped);
+ * wait. `good` as in offload_verify(). 0; -EAGAIN, -errno as bp_net_port.receive(). */
+int rx_frame(struct e1000 *e, uint32_t len, int looped, uint32_t good);
 /* The guest gave descriptors, or changed its mind: what the backend holds is asked for again. */
 void rx_resume(struct e1000 *e);
 

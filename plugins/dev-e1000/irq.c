@@ -26,6 +26,8 @@ void irq_update(struct e1000 *e)
 {
     uint64_t now;
 
+    if (e->gathering)
+        return;
     if (!(e->reg[R_ICR] & e->reg[R_IMS])) {
         timer_stop(e, TIMER_ITR);
         if (e->level) {

@@ -59,12 +59,24 @@ static uint16_t fold(uint64_t sum)
     return (uint16_t)sum;
 }
 
+/* What leaves the top comes in at the bottom. */
+static uint64_t add_word(uint64_t sum, const uint8_t *at)
+{
+    uint64_t word = bp_le64(at);
+
+    sum += word;
+    return sum + (sum < word);
+}
+
 uint16_t ones_sum(const uint8_t *data, uint32_t len, uint32_t start)
 {
     uint64_t sum = 0;
     uint16_t folded;
 
     /* In little endian words; the sum's bytes change places at the end (RFC 1071). */
+    for (; len >= 32; len -= 32, data += 32)
+        sum = add_word(add_word(add_word(add_word(sum, data), data + 8), data + 16), data + 24);
+    sum = (sum & 0xffffffffu) + (sum >> 32);
     for (; len >= 4; len -= 4, data += 4)
         sum += bp_le32(data);
     if (len >= 2) {
@@ -78,14 +90,15 @@ uint16_t ones_sum(const uint8_t *data, uint32_t len, uint32_t start)
     return fold((uint64_t)start + (uint16_t)(folded << 8 | folded >> 8));
 }
 
-void offload_complete(uint8_t *frame, uint32_t len, uint32_t start, uint32_t offset)
+int offload_complete(uint8_t *frame, uint32_t len, uint32_t start, uint32_t offset)
 {
     uint16_t sum;
 
     if (start >= len || offset > len || start + offset + 2 > len)
-        return;
+        return 0;
     sum = (uint16_t)~ones_sum(frame + start, len - start, 0);
     put_be16(frame + start + offset, sum ? sum : 0xffffu);
+    return 1;
 }
 
 /* The checksum from `css` to `cse` (0: to the end) is put at `cso`, if all three lie in the packet;
@@ -323,18 +336,19 @@ uint32_t offload_frame(struct e1000 *e, struct bp_frame *frame, struct bp_buf *b
 
 /* The transport's checksum, of `len` bytes at `data`; `pseudo` is the rest of the sum. */
 static uint32_t verify_transport(const uint8_t *data, uint32_t len, uint32_t protocol,
-                                 uint64_t pseudo)
+                                 uint64_t pseudo, int good)
 {
     if (protocol == PROTOCOL_TCP ? len < 20 : protocol != PROTOCOL_UDP || len < 8)
         return 0;
     if (protocol == PROTOCOL_UDP && !be16(data + 6))
         return 0; /* has none */
-    if (ones_sum(data, len, fold(pseudo + protocol + len)) != 0xffffu)
+    if (!good && ones_sum(data, len, fold(pseudo + protocol + len)) != 0xffffu)
         return RX_TCPE << 8 | RX_TCPCS;
     return RX_TCPCS;
 }
 
-static uint32_t verify_ipv4(const struct e1000 *e, const uint8_t *ip, uint32_t room)
+/* `good` is the offset of a header from `ip` on. */
+static uint32_t verify_ipv4(const struct e1000 *e, const uint8_t *ip, uint32_t room, uint32_t good)
 {
     uint32_t header, total, result = 0;
 
@@ -347,11 +361,12 @@ static uint32_t verify_ipv4(const struct e1000 *e, const uint8_t *ip, uint32_t r
     if (e->reg[R_RXCSUM] & RXCSUM_IPOFL)
         result |= ones_sum(ip, header, 0) == 0xffffu ? RX_IPCS : RX_IPE << 8 | RX_IPCS;
     if ((e->reg[R_RXCSUM] & RXCSUM_TUOFL) && !(be16(ip + 6) & 0x3fffu))
-        result |= verify_transport(ip + header, total - header, ip[9], ones_sum(ip + 12, 8, 0));
+        result |= verify_transport(ip + header, total - header, ip[9], ones_sum(ip + 12, 8, 0),
+                                   good == GOOD_ANY || good == header);
     return result;
 }
 
-static uint32_t verify_ipv6(const struct e1000 *e, const uint8_t *ip, uint32_t room)
+static uint32_t verify_ipv6(const struct e1000 *e, const uint8_t *ip, uint32_t room, uint32_t good)
 {
     uint32_t len;
 
@@ -360,17 +375,20 @@ static uint32_t verify_ipv6(const struct e1000 *e, const uint8_t *ip, uint32_t r
     len = be16(ip + 4);
     if (len > room - IPV6_BYTES)
         return 0;
-    return verify_transport(ip + IPV6_BYTES, len, ip[6], ones_sum(ip + 8, 32, 0));
+    return verify_transport(ip + IPV6_BYTES, len, ip[6], ones_sum(ip + 8, 32, 0),
+                            good == GOOD_ANY || good == IPV6_BYTES);
 }
 
-uint32_t offload_verify(const struct e1000 *e, const uint8_t *frame, uint32_t len)
+uint32_t offload_verify(const struct e1000 *e, const uint8_t *frame, uint32_t len, uint32_t good)
 {
     uint32_t at = filter_is_tagged(e, frame, len) ? ETHER_BYTES + VLAN_BYTES : ETHER_BYTES;
     uint32_t result = 0;
 
+    if (good != GOOD_ANY)
+        good = good > at ? good - at : GOOD_NONE;
     if (len > at && be16(frame + at - 2) == ETHER_IPV4)
-        result = verify_ipv4(e, frame + at, len - at);
+        result = verify_ipv4(e, frame + at, len - at, good);
     else if (len > at && be16(frame + at - 2) == ETHER_IPV6)
-        result = verify_ipv6(e, frame + at, len - at);
+        result = verify_ipv6(e, frame + at, len - at, good);
     return result ? result : RX_IXSM;
 }

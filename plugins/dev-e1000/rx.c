@@ -17,7 +17,9 @@
 #define CHAIN_MAX 256u   /* descriptors of one frame, empty ones included */
 #define LONG_FRAME 1518u /* without LPE and FCS (13.4.22) */
 
-#define NEEDS_CSUM 1u /* bp_frame.flags */
+/* bp_frame.flags */
+#define NEEDS_CSUM 1u
+#define DATA_VALID 2u
 
 struct chain {
     uint64_t at[CHAIN_MAX], address[CHAIN_MAX];
@@ -186,7 +188,8 @@ static int deliver(struct e1000 *e, uint8_t *data, uint32_t len, struct verdict 
 }
 
 /* A frame that has passed the filters. */
-static int accept(struct e1000 *e, uint8_t *frame, uint32_t len, int match, int tagged, int looped)
+static int accept(struct e1000 *e, uint8_t *frame, uint32_t len, int match, int tagged, int looped,
+                  uint32_t good)
 {
     struct verdict v = {.status = match == FILTER_INEXACT ? RX_PIF : 0u};
     uint32_t start = e->reg[R_RXCSUM] & RXCSUM_PCSS, fcs = 0, sums;
@@ -203,8 +206,10 @@ static int accept(struct e1000 *e, uint8_t *frame, uint32_t len, int match, int 
         memmove(frame + VLAN_BYTES, frame, 12);
         frame += VLAN_BYTES;
         len -= VLAN_BYTES;
+        if (good != GOOD_NONE && good != GOOD_ANY)
+            good -= VLAN_BYTES;
     }
-    sums = offload_verify(e, frame, len);
+    sums = offload_verify(e, frame, len, good);
     v.status |= sums & 0xffu;
     v.errors = sums >> 8;
     if (!(e->reg[R_RCTL] & RCTL_SECRC)) {
@@ -222,7 +227,7 @@ static int accept(struct e1000 *e, uint8_t *frame, uint32_t len, int match, int 
     return err;
 }
 
-int rx_frame(struct e1000 *e, uint32_t len, int looped)
+int rx_frame(struct e1000 *e, uint32_t len, int looped, uint32_t good)
 {
     uint8_t *frame = e->rx_frame;
     uint32_t rctl = e->reg[R_RCTL];
@@ -251,7 +256,7 @@ int rx_frame(struct e1000 *e, uint32_t len, int looped)
         stat_received(e, frame, len, 0);
         return 0;
     }
-    return accept(e, frame, len, match, tagged, looped);
+    return accept(e, frame, len, match, tagged, looped, good);
 }
 
 void rx_resume(struct e1000 *e)
@@ -267,9 +272,9 @@ void rx_resume(struct e1000 *e)
 
 /* ---- the backend's calls ---- */
 
-static int port_receive(void *self, uint32_t queue, const struct bp_frame *frame)
+static int take_frame(struct e1000 *e, uint32_t queue, const struct bp_frame *frame)
 {
-    struct e1000 *e = self;
+    uint32_t good = frame->flags & DATA_VALID ? GOOD_ANY : GOOD_NONE;
     uint64_t len = 0;
 
     if (queue || frame->gso_type)
@@ -282,13 +287,30 @@ static int port_receive(void *self, uint32_t queue, const struct bp_frame *frame
         memcpy(e->rx_frame + len, frame->bufs[i].data, frame->bufs[i].len);
         len += frame->bufs[i].len;
     }
-    if (frame->flags & NEEDS_CSUM)
-        offload_complete(e->rx_frame, (uint32_t)len, frame->csum_start, frame->csum_offset);
+    if ((frame->flags & NEEDS_CSUM) &&
+        offload_complete(e->rx_frame, (uint32_t)len, frame->csum_start, frame->csum_offset))
+        good = frame->csum_start;
     if (len < FRAME_MIN) {
         memset(e->rx_frame + len, 0, FRAME_MIN - len);
         len = FRAME_MIN;
     }
-    return rx_frame(e, (uint32_t)len, 0);
+    return rx_frame(e, (uint32_t)len, 0, good);
+}
+
+/* One interrupt for all frames that come one after the other. */
+static int port_receive(void *self, uint32_t queue, const struct bp_frame *frame)
+{
+    struct e1000 *e = self;
+    int err;
+
+    if (frame->more)
+        e->gathering = 1;
+    err = take_frame(e, queue, frame);
+    if (e->gathering && (!frame->more || err == -EAGAIN)) {
+        e->gathering = 0;
+        irq_update(e);
+    }
+    return err;
 }
 
 static void port_sent(void *self, uint32_t queue)

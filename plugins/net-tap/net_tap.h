@@ -22,14 +22,15 @@
 #define TAP_TIMER_RESUME 1u /* an adapter has buffers again */
 
 struct tap_queue {
-    int fd;         /* -1: the interface is gone */
-    uint32_t len;   /* bytes of the frame in `buffer` that the adapter could not take; 0: none */
-    uint32_t stuck; /* times in a row that the fd was writable and took nothing */
+    int fd;             /* -1: the interface is gone */
+    uint32_t len;       /* bytes of the frame in `buffer` that the adapter has not taken; 0: none */
+    uint32_t ahead_len; /* of the one that follows it, in `ahead`, likewise */
+    uint32_t stuck;     /* times in a row that the fd was writable and took nothing */
     uint8_t attached, held, owes;
     uint8_t reserved;
-    uint32_t watched; /* BP_FD_* */
-    uint8_t *buffer;  /* TAP_HEADER + BP_FRAME_MAX, read into */
-    uint8_t *flat;    /* BP_FRAME_MAX: a frame of the guest's in very many pieces */
+    uint32_t watched;        /* BP_FD_* */
+    uint8_t *buffer, *ahead; /* TAP_HEADER + BP_FRAME_MAX, read into */
+    uint8_t *flat;           /* BP_FRAME_MAX: a frame of the guest's in very many pieces */
 };
 
 struct tap {
@@ -78,7 +79,7 @@ int tap_exists(const char *name);
  */
 void tap_watch(struct tap *t, uint32_t queue);
 uint32_t tap_send(struct tap *t, uint32_t queue, const struct bp_frame *frames, uint32_t count);
-/* Hands over the frame that was held, if any. */
+/* Hands over the frames that were held, if any. */
 void tap_deliver_held(struct tap *t, uint32_t queue);
 
 /* The interface is gone: the timer does the rest. tap.c */

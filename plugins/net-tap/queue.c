@@ -3,7 +3,8 @@
  * net-tap/queue.c - frames between the adapter and one fd of the interface.
  *
  * The kernel's queue is the buffer: a frame is read when the adapter is there to take it, and the
- * one that it does not take stays here, with the fd left alone until resume(). A frame that the fd
+ * one that it does not take stays here, with the one that was read ahead of its turn, and the fd
+ * left alone until resume(). A frame that the fd
  * does not take now is left with the adapter. An fd that says it can be written and then takes
  * nothing, again and again, would keep the loop busy: after some rounds frames are dropped.
  */
@@ -58,21 +59,22 @@ static void take_header(const struct tap *t, const uint8_t *at, struct bp_frame 
     memcpy(&frame->csum_offset, at + 8, 2);
 }
 
+static uint32_t header_bytes(const struct tap *t)
+{
+    return t->config->vnet_hdr ? TAP_HEADER : 0;
+}
+
 /* Hands the frame in the buffer over; it stays there when the adapter has no room. */
 static void deliver(struct tap *t, uint32_t queue)
 {
     struct tap_queue *q = &t->queues[queue];
-    uint32_t header = t->config->vnet_hdr ? TAP_HEADER : 0;
-    struct bp_buf buf = {.data = q->buffer + header};
-    struct bp_frame frame = {.size = sizeof(frame), .nbufs = 1, .bufs = &buf};
+    uint32_t header = header_bytes(t);
+    struct bp_buf buf = {.data = q->buffer + header, .len = q->len - header};
+    struct bp_frame frame = {
+        .size = sizeof(frame), .nbufs = 1, .bufs = &buf, .more = q->ahead_len != 0};
+    uint8_t *taken = q->buffer;
     int err;
 
-    if (q->len < header + BP_FRAME_MIN) {
-        q->len = 0;
-        t->dropped++;
-        return;
-    }
-    buf.len = q->len - header;
     if (header)
         take_header(t, q->buffer, &frame);
     err = t->port->receive(t->port_self, queue, &frame);
@@ -82,28 +84,48 @@ static void deliver(struct tap *t, uint32_t queue)
     }
     t->received += !err;
     t->dropped += !!err;
-    q->len = 0;
+    q->buffer = q->ahead;
+    q->len = q->ahead_len;
+    q->ahead = taken;
+    q->ahead_len = 0;
 }
 
 void tap_deliver_held(struct tap *t, uint32_t queue)
 {
-    if (t->queues[queue].len && t->port && !t->queues[queue].held)
+    while (t->queues[queue].len && t->port && !t->queues[queue].held)
         deliver(t, queue);
 }
 
+/* Bytes of the next frame; 0: there is none, or none that can be one. */
+static uint32_t read_frame(struct tap *t, struct tap_queue *q, uint8_t *to)
+{
+    ssize_t n = read(q->fd, to, TAP_HEADER + BP_FRAME_MAX);
+
+    if (n < 0 && is_gone(errno))
+        tap_lost(t);
+    if (n > 0 && n < (ssize_t)(header_bytes(t) + BP_FRAME_MIN)) {
+        t->dropped++;
+        return 0;
+    }
+    return n < 0 ? 0 : (uint32_t)n;
+}
+
+/* Each frame goes to the adapter when the next one has been read: the adapter then knows whether it
+ * has to tell the guest now. */
 static void receive_some(struct tap *t, uint32_t queue)
 {
     struct tap_queue *q = &t->queues[queue];
 
     for (uint32_t i = 0; i < FRAMES_AT_ONCE && !q->held; i++) {
-        ssize_t n = read(q->fd, q->buffer, TAP_HEADER + BP_FRAME_MAX);
-
-        if (n < 0 && is_gone(errno))
-            tap_lost(t);
-        if (n <= 0)
+        if (!q->len)
+            q->len = read_frame(t, q, q->buffer);
+        if (!q->len)
             return;
-        q->len = (uint32_t)n;
+        if (!q->ahead_len && i + 1 < FRAMES_AT_ONCE)
+            q->ahead_len = read_frame(t, q, q->ahead);
         deliver(t, queue);
+        if (!q->len)
+            return;
     }
 }
 

@@ -46,7 +46,8 @@ static void go_down(struct tap *t)
         struct tap_queue *q = &t->queues[i];
 
         t->dropped += !!q->len;
-        q->len = q->stuck = 0;
+        t->dropped += !!q->ahead_len;
+        q->len = q->ahead_len = q->stuck = 0;
         q->held = 0;
     }
     bp_logf(t->host, t->node, BP_LOG_WARN,
@@ -192,7 +193,7 @@ static int net_set_queues(void *self, uint32_t count)
         return -EINVAL;
     }
     for (uint32_t i = count; i < t->queue_count; i++)
-        t->queues[i].len = t->queues[i].held = t->queues[i].owes = 0;
+        t->queues[i].len = t->queues[i].ahead_len = t->queues[i].held = t->queues[i].owes = 0;
     watch_all(t);
     return 0;
 }
@@ -217,6 +218,7 @@ static void tap_destroy(void *self)
     tap_close(t);
     for (uint32_t i = 0; i < t->queue_count; i++) {
         free(t->queues[i].buffer);
+        free(t->queues[i].ahead);
         free(t->queues[i].flat);
     }
     free(t);
@@ -229,9 +231,10 @@ static int make_queues(struct tap *t)
     for (uint32_t i = 0; i < count; i++) {
         t->queues[i].fd = -1;
         t->queues[i].buffer = malloc(TAP_HEADER + BP_FRAME_MAX);
+        t->queues[i].ahead = malloc(TAP_HEADER + BP_FRAME_MAX);
         t->queues[i].flat = malloc(BP_FRAME_MAX);
         t->queue_count = i + 1;
-        if (!t->queues[i].buffer || !t->queues[i].flat)
+        if (!t->queues[i].buffer || !t->queues[i].ahead || !t->queues[i].flat)
             return t->host->fail(t->node, -ENOMEM, "no memory for the network's queues");
     }
     t->in_use = 1;
@@ -289,7 +292,7 @@ static void tap_reset(void *self, uint32_t kind)
     for (uint32_t i = 0; i < t->queue_count; i++) {
         struct tap_queue *q = &t->queues[i];
 
-        q->len = q->stuck = 0;
+        q->len = q->ahead_len = q->stuck = 0;
         q->held = q->owes = 0;
     }
     t->in_use = 1;

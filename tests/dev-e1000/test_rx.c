@@ -42,6 +42,35 @@ static void fcs_is_there_unless_it_is_stripped(void **state)
     nic_free(n);
 }
 
+/* Bit by bit, as IEEE 802.3 has it. */
+static uint32_t slow_crc(const uint8_t *data, uint32_t len)
+{
+    uint32_t c = 0xffffffffu;
+
+    for (uint32_t i = 0; i < 8 * len; i++) {
+        c ^= (uint32_t)data[i / 8] >> i % 8 & 1u;
+        c = c >> 1 ^ (c & 1u ? 0xedb88320u : 0u);
+    }
+    return ~c;
+}
+
+static void fcs_is_right_for_every_length(void **state)
+{
+    uint8_t frame[400];
+
+    (void)state;
+    for (uint32_t len = 60; len <= sizeof(frame); len++) {
+        struct nic *n = nic_started();
+
+        make_frame(n, frame, len, n->config.mac);
+        wr(n, E1000_RCTL, RCTL_PLAIN);
+        assert_int_equal(rx_give(n, frame, len), 0);
+        assert_int_equal(rx_length(n, 0), len + 4);
+        assert_int_equal(bp_le32(ram(n, RX_BUFFER(0) + len)), slow_crc(frame, len));
+        nic_free(n);
+    }
+}
+
 static void short_frame_is_padded_to_60_bytes(void **state)
 {
     struct nic *n = nic_started();
@@ -317,6 +346,109 @@ static void checksum_left_to_the_receiver_is_filled_in(void **state)
     nic_free(n);
 }
 
+/* The checksum that was filled in is right, and that of a frame which the backend looked at:
+ * neither is looked at again. Another one in the same frame is. */
+static void checksum_that_is_known_to_be_right_is_not_verified(void **state)
+{
+    struct nic *n = nic_started();
+    uint8_t data[60] = {0};
+    struct bp_buf buf = {data, sizeof(data)};
+    struct bp_frame frame = {.size = sizeof(frame), .nbufs = 1, .bufs = &buf};
+
+    (void)state;
+    wr(n, E1000_RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL);
+    memcpy(data, udp4, sizeof(udp4));
+    data[42] ^= 1; /* wrong, as its checksum says */
+    frame.flags = 2;
+    assert_int_equal(n->net->port->receive(n->net->port_self, 0, &frame), 0);
+    assert_int_equal(rx_status(n, 0), RX_DD | RX_EOP | RX_IPCS | RX_TCPCS);
+    assert_int_equal(rx_errors(n, 0), 0);
+    frame.flags = 1;
+    frame.csum_start = 42; /* not that of the datagram */
+    frame.csum_offset = 2;
+    assert_int_equal(n->net->port->receive(n->net->port_self, 0, &frame), 0);
+    assert_int_equal(rx_errors(n, 1), RX_TCPE);
+    memcpy(data, udp4, sizeof(udp4));
+    data[40] = data[41] = 0;
+    frame.csum_start = 34; /* without a pseudo header, which is the sender's to know */
+    frame.csum_offset = 6;
+    assert_int_equal(n->net->port->receive(n->net->port_self, 0, &frame), 0);
+    assert_int_equal(rx_status(n, 2), RX_DD | RX_EOP | RX_IPCS | RX_TCPCS);
+    assert_int_equal(rx_errors(n, 2), 0);
+    nic_free(n);
+}
+
+static void packet_checksum_is_that_of_words_whatever_the_length(void **state)
+{
+    uint8_t data[200];
+
+    (void)state;
+    for (uint32_t len = 60; len < sizeof(data); len++) {
+        struct nic *n = nic_started();
+        uint32_t start = 14 + len % 11, sum = 0;
+
+        for (uint32_t i = 0; i < len; i++)
+            data[i] = (uint8_t)(0xff - i * 7);
+        memcpy(data, n->config.mac, 6);
+        for (uint32_t i = start; i < len; i++)
+            sum += (uint32_t)data[i] << ((i - start) % 2 ? 0 : 8);
+        while (sum >> 16)
+            sum = (sum & 0xffff) + (sum >> 16);
+        wr(n, E1000_RXCSUM, start);
+        assert_int_equal(rx_give(n, data, len), 0);
+        assert_int_equal(rx_checksum(n, 0), 0xffff - sum);
+        nic_free(n);
+    }
+}
+
+static int give_more(struct nic *n, uint16_t more, uint32_t len)
+{
+    uint8_t data[100] = {0};
+    struct bp_buf buf = {data, len};
+    struct bp_frame frame = {.size = sizeof(frame), .nbufs = 1, .bufs = &buf, .more = more};
+
+    memcpy(data, n->config.mac, 6);
+    return n->net->port->receive(n->net->port_self, 0, &frame);
+}
+
+static void frames_that_follow_each_other_make_one_interrupt(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_IMS, INT_RXT0);
+    assert_int_equal(give_more(n, 1, 100), 0);
+    assert_int_equal(give_more(n, 1, 100), 0);
+    assert_int_equal(rx_status(n, 1), RX_DD | RX_EOP | RX_IXSM);
+    assert_int_equal(intx(n), 0);
+    assert_int_equal(give_more(n, 0, 100), 0);
+    assert_int_equal(intx(n), 1);
+    assert_int_equal(rd(n, E1000_ICR), INT_RXT0);
+    assert_int_equal(intx(n), 0);
+    /* The last one need not be for the guest, */
+    assert_int_equal(give_more(n, 1, 100), 0);
+    n->net->port->link(n->net->port_self, 0);
+    assert_int_equal(intx(n), 0);
+    assert_int_equal(give_more(n, 0, 100), -ENETDOWN);
+    assert_int_equal(intx(n), 1);
+    nic_free(n);
+}
+
+/* and may find no room. */
+static void frame_that_waits_holds_no_interrupt_back(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_IMS, INT_RXT0);
+    for (uint32_t i = 0; i < RING_COUNT - 1; i++)
+        assert_int_equal(give_more(n, 1, 100), 0);
+    assert_int_equal(intx(n), 0);
+    assert_int_equal(give_more(n, 1, 100), -EAGAIN);
+    assert_int_equal(intx(n), 1);
+    nic_free(n);
+}
+
 static void without_a_link_nothing_is_received(void **state)
 {
     struct nic *n = nic_started();
@@ -332,6 +464,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frame_is_received),
         cmocka_unit_test(fcs_is_there_unless_it_is_stripped),
+        cmocka_unit_test(fcs_is_right_for_every_length),
         cmocka_unit_test(short_frame_is_padded_to_60_bytes),
         cmocka_unit_test(frame_fills_buffers_of_every_size),
         cmocka_unit_test(frame_of_9014_bytes_needs_lpe),
@@ -346,6 +479,10 @@ int main(void)
         cmocka_unit_test(bad_lengths_in_ip_headers_are_not_followed),
         cmocka_unit_test(packet_checksum_starts_at_pcss),
         cmocka_unit_test(checksum_left_to_the_receiver_is_filled_in),
+        cmocka_unit_test(checksum_that_is_known_to_be_right_is_not_verified),
+        cmocka_unit_test(packet_checksum_is_that_of_words_whatever_the_length),
+        cmocka_unit_test(frames_that_follow_each_other_make_one_interrupt),
+        cmocka_unit_test(frame_that_waits_holds_no_interrupt_back),
         cmocka_unit_test(without_a_link_nothing_is_received),
     };
 

@@ -213,6 +213,60 @@ static void large_frames_fill_several_buffers(void **state)
     assert_false(rig_used(r, RX, NULL, NULL));
 }
 
+static void give_buffers(struct rig *r, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct rig_buffer b = {RXBUF + 0x1000 * i, 1526, 1};
+
+        rig_add(r, RX, &b, 1);
+    }
+}
+
+/* Frames that follow each other become used together; one that finds no buffer holds none back. */
+static void frames_that_follow_each_other_make_one_interrupt(void **state)
+{
+    static const struct bp_frame more = {.more = 1};
+    uint8_t frame[100];
+    struct rig *r = *state;
+
+    rig_start(r, BIT(VIRTIO_NET_F_MRG_RXBUF), 2);
+    fill(frame, sizeof(frame));
+    give_buffers(r, 4);
+    rig_interrupted(r, RX);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), &more), 0);
+    assert_false(rig_used(r, RX, NULL, NULL));
+    assert_false(rig_interrupted(r, RX));
+    assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), 0);
+    assert_true(rig_interrupted(r, RX));
+    for (uint32_t i = 0; i < 3; i++)
+        assert_true(rig_used(r, RX, NULL, NULL));
+    assert_false(rig_used(r, RX, NULL, NULL));
+    assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), &more), 0);
+    assert_false(rig_interrupted(r, RX));
+    assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), &more), -EAGAIN);
+    assert_true(rig_interrupted(r, RX));
+    assert_true(rig_used(r, RX, NULL, NULL));
+}
+
+/* All that the queue can hold is in frames that the guest has not been told of: that is no frame
+ * which is too large for it. */
+static void frames_that_fill_the_queue_are_published(void **state)
+{
+    static const struct bp_frame more = {.more = 1};
+    uint8_t frame[100];
+    struct rig *r = *state;
+
+    rig_start(r, BIT(VIRTIO_NET_F_MRG_RXBUF), 2);
+    fill(frame, sizeof(frame));
+    give_buffers(r, RIG_QUEUE_SIZE);
+    for (uint32_t i = 0; i < RIG_QUEUE_SIZE; i++)
+        assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), &more), 0);
+    assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), &more), -EAGAIN);
+    for (uint32_t i = 0; i < RIG_QUEUE_SIZE; i++)
+        assert_true(rig_used(r, RX, NULL, NULL));
+}
+
 /* By the event index a guest that gave too few buffers has to notify when it gives the next. */
 static void too_few_buffers_ask_for_the_next(void **state)
 {
@@ -764,6 +818,8 @@ static const struct CMUnitTest tests[] = {
     RIG_EACH(a_full_wire_holds_the_ring, setup, teardown),
     RIG_EACH(a_wire_that_is_full_after_any_number_of_frames, NULL, NULL),
     RIG_EACH(large_frames_fill_several_buffers, setup, teardown),
+    RIG_EACH(frames_that_follow_each_other_make_one_interrupt, setup, teardown),
+    RIG_EACH(frames_that_fill_the_queue_are_published, setup, teardown),
     RIG_EACH(too_few_buffers_ask_for_the_next, setup, teardown),
     RIG_EACH(a_frame_that_no_buffer_holds_is_dropped, setup, teardown),
     RIG_EACH(a_checksum_is_filled_in, setup, teardown),

@@ -70,10 +70,12 @@ static int nic_receive(void *self, uint32_t queue, const struct bp_frame *frame)
     check_queue(queue);
     if (n->inside)
         fake_fail("receive() from inside a call of the adapter's");
+    n->more[queue] = frame->more != 0;
     if (n->error)
         return n->error;
     n->unwanted += n->held[queue];
     if (!n->room[queue]) {
+        n->more[queue] = 0;
         n->refused++;
         n->held[queue] = 1;
         return -EAGAIN;
@@ -180,6 +182,9 @@ void fake_nic_turn(struct fake_nic *n, int ms)
 {
     fake_advance_ns(n->host, (uint64_t)ms * 1000000u);
     fake_poll(n->host, ms);
+    for (uint32_t i = 0; i < FAKE_NET_QUEUES; i++)
+        if (n->more[i])
+            fake_fail("receive() said that another frame follows, and none did");
 }
 
 void fake_nic_expect_quiet(struct fake_nic *n)

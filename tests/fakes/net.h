@@ -42,6 +42,7 @@ struct fake_nic {
     uint32_t refused, unwanted;     /* -EAGAINs so far; frames given after one without resume() */
     uint32_t sent[FAKE_NET_QUEUES]; /* calls of port->sent() */
     uint8_t held[FAKE_NET_QUEUES];  /* receive() gave -EAGAIN, resume() has not been called */
+    uint8_t more[FAKE_NET_QUEUES];  /* the last receive() said that another one follows */
     uint32_t links, up;             /* calls of port->link(), and what the last one said */
     int error;                      /* receive() gives this when not 0, and records nothing */
     int inside;                     /* the adapter is in a call of the backend */

@@ -279,6 +279,29 @@ static void adapter_without_buffers_holds_the_kernels_queue(void **state)
     fake_nic_free(n);
 }
 
+/* The adapter tells its guest of them together. That the last one says that none follows is looked
+ * at by fake_nic_turn(), wherever frames come. */
+static void frames_that_wait_say_that_more_follow(void **state)
+{
+    struct tap_config config = default_config();
+    struct fake_nic *n = guest_new(&config);
+    uint32_t more = 0;
+    uint8_t mac[6];
+    int fd;
+
+    (void)state;
+    guest_arp(n, mac);
+    fd = host_udp(4001);
+    for (int i = 0; i < 100; i++) /* more than one turn takes */
+        host_send(fd, 4000, "x", 1);
+    FAKE_NIC_WAIT(n, count_udp(n, 4000) == 100);
+    for (uint32_t i = 0; i < n->got.count; i++)
+        more += n->got.frames[i].header.more != 0;
+    assert_true(more >= 90);
+    close(fd);
+    fake_nic_free(n);
+}
+
 static void queues_are_used_as_many_as_are_asked_for(void **state)
 {
     struct tap_config config = default_config();
@@ -553,6 +576,7 @@ int main(int argc, char **argv)
         TEST(bad_51_segments_of_no_size_are_dropped),
         TEST(frame_of_very_many_pieces_arrives),
         TEST(adapter_without_buffers_holds_the_kernels_queue),
+        TEST(frames_that_wait_say_that_more_follow),
         TEST(queues_are_used_as_many_as_are_asked_for),
         TEST(bad_97_interface_deleted_is_a_link_that_is_down),
         TEST(bad_97_interface_deleted_while_it_is_written_to),

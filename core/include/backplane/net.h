@@ -25,7 +25,11 @@ struct bp_frame {
     const struct bp_buf *bufs;
     uint8_t flags, gso_type;
     uint16_t hdr_len, gso_size, csum_start, csum_offset;
-    uint16_t reserved[3];
+    /* In receive(), nonzero: the same queue's next receive() follows before the backend's callback
+     * is over, so that the NIC may tell the guest of both together. Not after -EAGAIN. 0 is always
+     * right; send() ignores it. */
+    uint16_t more;
+    uint16_t reserved[2];
 };
 
 #define BP_NET_OFFLOAD_CSUM                                                                        \

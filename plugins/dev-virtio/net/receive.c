@@ -164,11 +164,11 @@ static int is_acceptable(const struct net *net, const struct bp_frame *frame, ui
                  BIT(VIRTIO_NET_F_GUEST_UFO));
 }
 
-int net_receive(void *self, uint32_t queue, const struct bp_frame *frame)
+/* Puts a frame into queue `n`, which is published by the caller. As bp_net_port.receive(). */
+static int receive(struct net *net, uint32_t n, const struct bp_frame *frame)
 {
-    struct net *net = self;
     struct virtio *v = &net->virtio;
-    uint32_t pair = queue < net->pairs ? queue : 0, n = 2 * pair;
+    uint32_t pair = n / 2;
     uint64_t len = length_of(frame);
     uint8_t start[DESTINATION_AND_TAG] = {0};
     uint32_t have = 0;
@@ -186,6 +186,14 @@ int net_receive(void *self, uint32_t queue, const struct bp_frame *frame)
         return -EADDRNOTAVAIL;
     mark = queue_mark(&v->queues[n]);
     err = fill(net, n, frame, len);
+    if (err && err != -EPROTO && mark.staged_count) {
+        /* Frames before this one have chains that the guest was not told of, and may be the reason.
+         */
+        queue_rewind(&v->queues[n], &mark);
+        virtio_publish(v, n);
+        mark = queue_mark(&v->queues[n]);
+        err = virtio_live(v, n) ? fill(net, n, frame, len) : -ENETDOWN;
+    }
     /* The place from where on the guest has to notify is behind the chains that were too few: it
      * has given those. What it gives meanwhile makes each round longer than the last, and none
      * longer than the queue. */
@@ -200,12 +208,25 @@ int net_receive(void *self, uint32_t queue, const struct bp_frame *frame)
     }
     if (err == -EPROTO) {
         virtio_broken(v, v->queues[n].error);
+    } else if (err == -ENETDOWN) {
+        return err;
     } else if (err) {
         queue_rewind(&v->queues[n], &mark);
         virtio_guest(v, "a frame was dropped: the guest's buffers are too small, or not in RAM");
-    } else {
-        virtio_publish(v, n);
     }
+    return err;
+}
+
+int net_receive(void *self, uint32_t queue, const struct bp_frame *frame)
+{
+    struct net *net = self;
+    struct virtio *v = &net->virtio;
+    uint32_t n = 2 * (queue < net->pairs ? queue : 0);
+    int err = receive(net, n, frame);
+
+    /* The guest is told of frames that come one after the other together. */
+    if (v->queues[n].staged_count && (!frame->more || err == -EAGAIN))
+        virtio_publish(v, n);
     return err;
 }
 

@@ -93,6 +93,7 @@ static inline int bp_frame_queue_push(struct bp_frame_queue *q, const struct bp_
     memcpy(&copy->frame, frame,
            frame->size < sizeof(copy->frame) ? frame->size : sizeof(copy->frame));
     copy->frame.size = sizeof(copy->frame);
+    copy->frame.more = 0; /* was about another callback */
     copy->frame.nbufs = 1;
     copy->frame.bufs = &copy->buf;
     if (q->last)
