@@ -66,6 +66,14 @@ void virtio_later(struct virtio *v, uint32_t n)
     v->host->timer_set(v->node, VIRTIO_TIMER_WORK, v->host->clock_ns(v->node));
 }
 
+/* The driver, which has not been asked to, does not notify meanwhile. */
+static void rest(struct virtio *v, uint32_t n)
+{
+    if (!v->pending)
+        v->host->timer_set(v->node, VIRTIO_TIMER_WORK, v->host->clock_ns(v->node) + VIRTIO_REST_NS);
+    v->pending |= 1u << n;
+}
+
 void virtio_run(struct virtio *v, uint32_t n)
 {
     struct queue *q = &v->queues[n];
@@ -94,7 +102,9 @@ void virtio_run(struct virtio *v, uint32_t n)
         }
         if (!got) {
             virtio_publish(v, n);
-            if (virtio_live(v, n) && queue_arm(q))
+            if (virtio_live(v, n) && v->device->rests && v->device->rests(v, n, done))
+                rest(v, n);
+            else if (virtio_live(v, n) && queue_arm(q))
                 continue;
             return;
         }

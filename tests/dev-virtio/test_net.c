@@ -123,6 +123,63 @@ static void frames_go_both_ways(void **state)
     assert_true(rig_interrupted(r, RX));
 }
 
+static void queue_frame(struct rig *r)
+{
+    const struct rig_buffer b[] = {{RIG_DATA, 12, 0}, {FRAME, 60, 0}};
+
+    rig_add(r, TX, b, 2);
+}
+
+/* What the driver is to notify of: avail_event, or off_wrap of the packed ring. */
+static uint32_t event_of(struct rig *r)
+{
+    return bp_le16(rig_ram(r, RIG_DEVICE(TX)) + (r->kind.packed ? 0u : 4u + 8u * RIG_QUEUE_SIZE));
+}
+
+/* A guest that only sends need not notify of each frame; once it pauses, or hears something, it has
+ * to again. */
+static void a_guest_that_only_talks_is_looked_after(void **state)
+{
+    struct rig *r = *state;
+    uint8_t frame[60];
+    uint32_t event, count;
+
+    rig_start(r, BIT(VIRTIO_F_EVENT_IDX), 2);
+    clear_header(r);
+    fill(rig_ram(r, FRAME), 60);
+    for (uint32_t i = 0; i < NET_MONOLOGUE - 1; i++) {
+        event = event_of(r);
+        transmit(r, 60);
+        assert_int_not_equal(event_of(r), event);
+        assert_true(rig_used(r, TX, NULL, NULL));
+    }
+    event = event_of(r);
+    transmit(r, 60);
+    assert_int_equal(event_of(r), event);
+    assert_true(rig_used(r, TX, NULL, NULL));
+    for (uint32_t i = 0; i < 2; i++) { /* without notifying */
+        count = wire->count;
+        queue_frame(r);
+        fake_advance_ns(r->host, VIRTIO_REST_NS);
+        assert_int_equal(wire->count, count + 1);
+        assert_true(rig_used(r, TX, NULL, NULL));
+        assert_int_equal(event_of(r), event);
+    }
+    fake_advance_ns(r->host, VIRTIO_REST_NS);
+    assert_int_not_equal(event_of(r), event);
+    for (uint32_t i = 0; i < NET_MONOLOGUE - 1; i++) {
+        transmit(r, 60);
+        assert_true(rig_used(r, TX, NULL, NULL));
+    }
+    fill(frame, sizeof(frame));
+    give_buffer(r, 1526);
+    assert_int_equal(fake_net_give(wire, 0, frame, sizeof(frame), NULL), 0);
+    event = event_of(r);
+    transmit(r, 60);
+    assert_int_not_equal(event_of(r), event);
+    assert_true(rig_used(r, TX, NULL, NULL));
+}
+
 static void a_full_wire_holds_the_ring(void **state)
 {
     struct rig *r = *state;
@@ -815,6 +872,7 @@ static void bad_features_without_those_they_need(void **state)
 
 static const struct CMUnitTest tests[] = {
     RIG_EACH(frames_go_both_ways, setup, teardown),
+    RIG_EACH(a_guest_that_only_talks_is_looked_after, setup, teardown),
     RIG_EACH(a_full_wire_holds_the_ring, setup, teardown),
     RIG_EACH(a_wire_that_is_full_after_any_number_of_frames, NULL, NULL),
     RIG_EACH(large_frames_fill_several_buffers, setup, teardown),

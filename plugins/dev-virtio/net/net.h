@@ -15,6 +15,7 @@
 #define NET_PAIRS_MAX 8u
 #define NET_MACS_MAX 64u /* of each kind that the driver lists; more: all of the kind */
 #define NET_HEADER_BYTES 12u
+#define NET_MONOLOGUE 8u             /* then the guest only sends, for all we know */
 #define NET_FRAME_MAX (65535u + 18u) /* an IP packet, Ethernet header, one tag */
 
 struct net_config {
@@ -90,6 +91,9 @@ struct net {
     uint32_t held;           /* receive queues whose backend waits for resume(), bits */
     uint32_t resume_later;   /* those for which a timer will call it */
     uint32_t segments[NET_PAIRS_MAX]; /* frames sent of the large packet at the queue's head */
+    uint32_t heard;                   /* pairs that received since they sent, bits */
+    /* How often in a row the transmit queue was emptied without that, up to NET_MONOLOGUE. */
+    uint8_t monologue[NET_PAIRS_MAX];
     uint8_t rx_modes, all_unicast, all_multicast, vlan_filter;
     uint8_t mac[6];
     uint8_t initial_mac[6]; /* at reset */

@@ -224,6 +224,7 @@ int net_receive(void *self, uint32_t queue, const struct bp_frame *frame)
     uint32_t n = 2 * (queue < net->pairs ? queue : 0);
     int err = receive(net, n, frame);
 
+    net->heard |= 1u << n / 2;
     /* The guest is told of frames that come one after the other together. */
     if (v->queues[n].staged_count && (!frame->more || err == -EAGAIN))
         virtio_publish(v, n);
