@@ -9,13 +9,13 @@
  *
  *     PHASE NAME PHASE wall_us= cpu_us= rest_us= exits=... KEY=VALUE...
  *
- *   cpu_us   cpu time of the whole process: with KVM the guest's, too
+ *   cpu_us   cpu time of the whole process, with KVM the guest's, too, and of its vhost threads
  *   rest_us  of all threads but those that run virtual processors
  *   exits, ...  KVM's counters in debugfs; right only while no other VM runs
  *
  * A line with "login:" is the end: "PHASE NAME login ..." counts from the start, and the command is
- * killed. So is one that takes longer than SECONDS. Exit status 0 after login: or "BENCH-DONE", 1
- * without: then the end of the command's output is shown.
+ * killed. So is one that says nothing for longer than SECONDS. Exit status 0 after login: or
+ * "BENCH-DONE", 1 without: then the end of the command's output is shown.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -78,7 +78,39 @@ static int is_vcpu(const char *name)
     return strncmp(name, "bp-vcpu", 7) == 0 || strncmp(name, "CPU ", 4) == 0;
 }
 
-/* Cpu time of the process's virtual processors: sum_exec_runtime in schedstat. */
+/* sum_exec_runtime in the schedstat of `path`'s folder. */
+static int64_t ran_us(const char *folder)
+{
+    char path[96], text[128];
+
+    snprintf(path, sizeof(path), "%s/schedstat", folder);
+    return first_line(text, sizeof(text), path) ? 0 : (int64_t)(strtoull(text, NULL, 10) / 1000);
+}
+
+/* Cpu time of the kernel's threads that do the work of vhost for the process: "vhost-PID". */
+static int64_t vhost_us(pid_t pid)
+{
+    char wanted[32], path[64], text[128];
+    int64_t sum = 0;
+    struct dirent *e;
+    DIR *dir = opendir("/proc");
+
+    snprintf(wanted, sizeof(wanted), "vhost-%d\n", (int)pid);
+    while (dir && (e = readdir(dir))) {
+        int tid = (int)strtol(e->d_name, NULL, 10);
+
+        snprintf(path, sizeof(path), "/proc/%d/comm", tid);
+        if (!tid || first_line(text, sizeof(text), path) || strcmp(text, wanted) != 0)
+            continue;
+        snprintf(path, sizeof(path), "/proc/%d", tid);
+        sum += ran_us(path);
+    }
+    if (dir)
+        closedir(dir);
+    return sum;
+}
+
+/* Cpu time of the process's virtual processors. */
 static int64_t vcpus_us(pid_t pid)
 {
     char path[64], text[128];
@@ -94,9 +126,8 @@ static int64_t vcpus_us(pid_t pid)
         snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", (int)pid, tid);
         if (!tid || first_line(text, sizeof(text), path) || !is_vcpu(text))
             continue;
-        snprintf(path, sizeof(path), "/proc/%d/task/%d/schedstat", (int)pid, tid);
-        if (!first_line(text, sizeof(text), path))
-            sum += (int64_t)(strtoull(text, NULL, 10) / 1000);
+        snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)pid, tid);
+        sum += ran_us(path);
     }
     if (dir)
         closedir(dir);
@@ -109,7 +140,7 @@ static void take(struct reading *r, pid_t pid)
     clockid_t clock;
 
     r->wall_us = clock_us(CLOCK_MONOTONIC);
-    r->cpu_us = clock_getcpuclockid(pid, &clock) ? 0 : clock_us(clock);
+    r->cpu_us = (clock_getcpuclockid(pid, &clock) ? 0 : clock_us(clock)) + vhost_us(pid);
     r->rest_us = r->cpu_us - vcpus_us(pid);
     for (size_t i = 0; i < COUNTERS; i++) {
         snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%s", counters[i]);
@@ -212,7 +243,7 @@ static pid_t start(char **argv, int *output)
 int main(int argc, char **argv)
 {
     static struct watch w;
-    int64_t limit;
+    int64_t limit_ms;
     int output, last = 0;
 
     if (argc < 4 || strtol(argv[2], NULL, 10) <= 0) {
@@ -223,7 +254,7 @@ int main(int argc, char **argv)
     w.pid = getpid();
     take(&w.began, w.pid);
     w.began.cpu_us = w.began.rest_us = 0;
-    limit = w.began.wall_us + (int64_t)strtol(argv[2], NULL, 10) * 1000000;
+    limit_ms = (int64_t)strtol(argv[2], NULL, 10) * 1000;
     w.pid = start(argv + 3, &output);
     if (w.pid < 0) {
         perror("phase-timer");
@@ -231,11 +262,10 @@ int main(int argc, char **argv)
     }
     while (!last) {
         struct pollfd p = {.fd = output, .events = POLLIN};
-        int64_t left = limit - clock_us(CLOCK_MONOTONIC);
         char data[4096];
         ssize_t n;
 
-        if (left <= 0 || poll(&p, 1, (int)(left / 1000) + 1) <= 0)
+        if (poll(&p, 1, (int)limit_ms) <= 0)
             break;
         n = read(output, data, sizeof(data));
         if (n <= 0)

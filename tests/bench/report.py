@@ -6,7 +6,7 @@ usage: report.py boot RESULT-LOG
        report.py exits LOG-HERE LOG-LAB
        report.py instructions FOLDER
        report.py disk TITLE LOG
-       report.py net RESULT-LOG
+       report.py net TITLE LOG
 """
 import pathlib
 import re
@@ -158,32 +158,62 @@ def disk(title, file):
         print(line)
 
 
-def net(file):
-    """Lines NET NIC WHO TEST=VALUE cpu=SECONDS: medians, and medians of the rounds' own ratios."""
-    rows = {}
+# Unit of what one operation of each test is, and how many of it are in one.
+NET_TESTS = {"tcp-out": ("Mbit", 8.388608), "tcp-in": ("Mbit", 8.388608), "udp-out": ("packets", 1), "udp-in": ("packets", 1)}
+
+
+def net_runs(file):
+    """(card, test) to machine to one dict of figures for each round; and what was wrong."""
+    runs, idle, wrong = {}, {}, []
     for line in pathlib.Path(file).read_text(errors="replace").splitlines():
         word = line.split()
-        if len(word) == 5 and word[0] == "NET":
-            test, value = word[3].split("=")
-            cpu = float(word[4].split("=")[1])
-            rows.setdefault((word[1], test), {}).setdefault(word[2], []).append(
-                (float(value), float(value) / cpu if cpu else 0))
-    if not rows:
-        print("not measured")
-    print(f"{'':26}{'Backplane':>12}{'QEMU':>12}{'ratio':>8}{'per cpu':>9}   "
-          "with a capture, to without: ratio, per cpu")
-    for (nic, test), who in rows.items():
-        ours, captured, qemu = (who.get(name, []) for name in ("backplane", "capture", "qemu"))
+        if len(word) < 3 or word[0] != "PHASE":
+            continue
+        card, machine = word[1].split("/")
+        if word[2] == "failed":
+            wrong.append(f"{word[1]}: a round without its end")
+            continue
+        row = {k: float(v) for k, v in pairs(line).items()}
+        if word[2] == "idle":
+            idle[word[1]] = row
+            continue
+        still = idle.get(word[1])
+        amount = row.get("ops", 0) * NET_TESTS[word[2]][1]
+        if not amount or not row["us"]:
+            wrong.append(f"{word[1]}: nothing was measured in {word[2]}")
+            continue
+        cpu = row["cpu_us"] - (row["wall_us"] * still["cpu_us"] / still["wall_us"] if still else 0)
+        each = {"rate": amount / row["us"] * 1e6, "per cpu": amount / cpu * 1e6, "irqs": row["irqs"] / row["ops"],
+                "lost": row.get("lost", 0) / (row.get("lost", 0) + row["ops"])}
+        if "exits" in row:
+            each["exits"] = row["exits"] / row["ops"]
+        runs.setdefault((card, word[2]), {}).setdefault(machine, []).append(each)
+    return runs, wrong
 
-        def ratio(above, below, which):
-            each = [a[which] / b[which] for a, b in zip(above, below) if b[which]]
-            return f"{statistics.median(each):.2f}" if each else "-"
 
-        def middle(rows):
-            return shown(statistics.median(row[0] for row in rows) if rows else None)
+def net(title, file):
+    """A table of rates, of rates for a second of the process's cpu time, and of exits and interrupts."""
+    runs, wrong = net_runs(file)
+    print(f"\n{title}: TCP in Mbit, datagrams that arrived; medians of rounds, ratios medians of rounds' own")
 
-        print(f"{nic + ' ' + test:26}{middle(ours):>12}{middle(qemu):>12}{ratio(ours, qemu, 0):>8}"
-              f"{ratio(ours, qemu, 1):>9}   {ratio(captured, ours, 0)}, {ratio(captured, ours, 1)}")
+    def ratio(above, below, key):
+        each = [a[key] / b[key] for a, b in zip(above, below) if b.get(key)]
+        return f"{statistics.median(each):.2f}" if each else "-"
+
+    def values(who, key, digits):
+        return " / ".join(shown(median(who.get(name, []), key), digits) for name in ("backplane", "qemu", "qemu-vhost"))
+
+    print(f"{'':16}{'a second: Backplane / QEMU / its vhost':>40}{'ratios':>12}"
+          f"{'a cpu second':>32}{'ratios':>12}{'with a capture':>16}{'exits each':>22}{'interrupts each':>22}"
+          f"{'lost':>20}")
+    for (card, test), who in runs.items():
+        ours, captured, qemu, vhost = (who.get(name, []) for name in ("backplane", "capture", "qemu", "qemu-vhost"))
+        both = {key: f"{ratio(ours, qemu, key)}, {ratio(ours, vhost, key)}" for key in ("rate", "per cpu")}
+        print(f"{card + ' ' + test:16}{values(who, 'rate', 0):>40}{both['rate']:>12}{values(who, 'per cpu', 0):>32}"
+              f"{both['per cpu']:>12}{ratio(captured, ours, 'rate') + ', ' + ratio(captured, ours, 'per cpu'):>16}"
+              f"{values(who, 'exits', 2):>22}{values(who, 'irqs', 2):>22}{values(who, 'lost', 3):>20}")
+    for line in wrong:
+        print(line)
 
 
 if __name__ == "__main__":
