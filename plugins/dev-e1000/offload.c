@@ -24,6 +24,7 @@
 #define TCP_CWR 0x80u
 #define PROTOCOL_TCP 6u
 #define PROTOCOL_UDP 17u
+#define UDP_CHECKSUM 6u /* offset in the header */
 
 /* virtio 1.2, 5.1.6: what bp_frame borrows. */
 #define NEEDS_CSUM 1u
@@ -97,7 +98,8 @@ int offload_complete(uint8_t *frame, uint32_t len, uint32_t start, uint32_t offs
     if (start >= len || offset > len || start + offset + 2 > len)
         return 0;
     sum = (uint16_t)~ones_sum(frame + start, len - start, 0);
-    put_be16(frame + start + offset, sum ? sum : 0xffffu);
+    /* In UDP 0 says that there is none (RFC 768). */
+    put_be16(frame + start + offset, !sum && offset == UDP_CHECKSUM ? 0xffffu : sum);
     return 1;
 }
 

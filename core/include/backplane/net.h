@@ -27,7 +27,7 @@ struct bp_frame {
     uint16_t hdr_len, gso_size, csum_start, csum_offset;
     /* In receive(), nonzero: the same queue's next receive() follows before the backend's callback
      * is over, so that the NIC may tell the guest of both together. Not after -EAGAIN. 0 is always
-     * right; send() ignores it. */
+     * right, and what who stands in between and may keep a frame back says; send() ignores it. */
     uint16_t more;
     uint16_t reserved[2];
 };
