@@ -3,6 +3,7 @@
  * test_system.c - control registers, descriptor tables, MSRs, CPUID, ports (SDM 3, chapters 2 and
  * 9; SDM 4).
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -199,6 +200,25 @@ static void the_paravirtual_clock_tells_the_time_of_the_tsc(void **state)
     assert_int_equal(wrmsr(b, MSR_KVM_WALL_CLOCK, BENCH_DATA + 64), BENCH_STOPPED);
     assert_int_equal(bench_peek(b, BENCH_DATA + 64, 4) & 1, 0);
     assert_in_range(bench_peek(b, BENCH_DATA + 68, 4), 999999999, 1000000000);
+}
+
+/* A register of a snapshot, 0 where the guest has no such clock, is no wish for the time of day. */
+static void the_wall_clock_is_written_for_the_guest_alone(void **state)
+{
+    struct bench *b = *state;
+    struct cpu *c = bench_mode(b, 0, BENCH_LONG);
+    uint64_t value;
+
+    bench_poke(b, 0, 0x1122334455667788, 8);
+    bench_poke(b, BENCH_DATA, 0x1122334455667788, 8);
+    assert_int_equal(msr_restore(c, MSR_KVM_WALL_CLOCK, 0), 0);
+    assert_int_equal(wrmsr(b, MSR_KVM_WALL_CLOCK, 0), BENCH_STOPPED);
+    assert_int_equal(bench_peek(b, 0, 8), 0x1122334455667788);
+    assert_int_equal(msr_restore(c, MSR_KVM_WALL_CLOCK, BENCH_DATA), 0);
+    assert_int_equal(bench_peek(b, BENCH_DATA, 8), 0x1122334455667788);
+    assert_int_equal(msr_get(c, MSR_KVM_WALL_CLOCK, &value), 0);
+    assert_int_equal(value, BENCH_DATA);
+    assert_int_equal(msr_restore(c, MSR_KVM_WALL_CLOCK, 1ull << 60), -EINVAL);
 }
 
 static void a_paravirtual_clock_outside_memory_harms_nobody(void **state)
@@ -549,6 +569,7 @@ int main(void)
         T(msrs_belong_to_privilege_0),
         T(tsc_adjust_follows_writes_of_the_tsc),
         T(the_paravirtual_clock_tells_the_time_of_the_tsc),
+        T(the_wall_clock_is_written_for_the_guest_alone),
         T(a_paravirtual_clock_outside_memory_harms_nobody),
         T(cpuid_mirrors_what_the_guest_has_enabled),
         T(cpuid_beyond_the_highest_leaf_answers_as_the_highest_basic_one),

@@ -112,6 +112,11 @@ static void tsc_adjust_write(struct cpu *c, uint64_t value)
     tsc_moved(c);
 }
 
+static bool has_kvm_clock(const struct cpu *c)
+{
+    return cpuid_has(c, 0x40000001, 0, 0, 3);
+}
+
 int msr_restore(struct cpu *c, uint32_t index, uint64_t value)
 {
     uint64_t adjust = c->tsc_adjust;
@@ -119,6 +124,12 @@ int msr_restore(struct cpu *c, uint32_t index, uint64_t value)
     if (index == MSR_TSC) {
         tsc_write(c, value);
         c->tsc_adjust = adjust;
+        return 0;
+    }
+    /* The time of day is written when the guest asks for it, not each time that the register is
+     * filled. */
+    if (index == MSR_KVM_WALL_CLOCK && has_kvm_clock(c) && (value >> c->physical_bits) == 0) {
+        c->kvm_wall_clock = value;
         return 0;
     }
     if (index != MSR_TSC_ADJUST || !cpuid_has(c, 7, 0, 1, 1))
@@ -187,11 +198,6 @@ static void wall_clock_write(struct cpu *c, uint64_t gpa)
     physical_write(c, gpa + 8, boot % 1000000000, 4);
     __atomic_thread_fence(__ATOMIC_RELEASE);
     physical_write(c, gpa, version + 1, 4);
-}
-
-static bool has_kvm_clock(const struct cpu *c)
-{
-    return cpuid_has(c, 0x40000001, 0, 0, 3);
 }
 
 /* ---- memory types ---------------------------------------------------------------------------- */
@@ -421,7 +427,8 @@ static int kvm_set(struct cpu *c, uint32_t index, uint64_t value)
         return -EINVAL;
     if (index == MSR_KVM_WALL_CLOCK) {
         c->kvm_wall_clock = value;
-        wall_clock_write(c, value & ~3ull);
+        if (value != 0)
+            wall_clock_write(c, value & ~3ull);
     } else {
         c->kvm_system_time = value;
         kvm_clock_update(c);
