@@ -206,8 +206,8 @@ static int accept(struct e1000 *e, uint8_t *frame, uint32_t len, int match, int 
         memmove(frame + VLAN_BYTES, frame, 12);
         frame += VLAN_BYTES;
         len -= VLAN_BYTES;
-        if (good != GOOD_NONE && good != GOOD_ANY)
-            good -= VLAN_BYTES;
+        if (good != GOOD_ANY)
+            good = good > VLAN_BYTES ? good - VLAN_BYTES : GOOD_NONE;
     }
     sums = offload_verify(e, frame, len, good);
     v.status |= sums & 0xffu;

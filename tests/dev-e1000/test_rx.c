@@ -401,6 +401,33 @@ static void packet_checksum_is_that_of_words_whatever_the_length(void **state)
     }
 }
 
+/* Where it is said to begin in front of what a tag's removal moves, it is none of the datagram's.
+ */
+static void checksum_in_the_addresses_says_nothing_of_the_datagram(void **state)
+{
+    struct nic *n = nic_started();
+    uint8_t data[64] = {0};
+    struct bp_buf buf = {data, sizeof(data)};
+    struct bp_frame frame = {
+        .size = sizeof(frame), .nbufs = 1, .bufs = &buf, .flags = 1, .csum_offset = 6};
+
+    (void)state;
+    wr(n, E1000_RXCSUM, RXCSUM_TUOFL);
+    wr(n, E1000_CTRL, rd(n, E1000_CTRL) | CTRL_VME);
+    memcpy(data, udp4, 12);
+    memcpy(data + 12, "\x81\x00\x00\x05", 4);
+    memcpy(data + 16, udp4 + 12, sizeof(udp4) - 12);
+    data[46] ^= 1;
+    for (uint32_t i = 0; i < 5; i++) {
+        frame.csum_start = (uint16_t)i;
+        assert_int_equal(n->net->port->receive(n->net->port_self, 0, &frame), 0);
+        assert_int_equal(rx_status(n, i), RX_DD | RX_EOP | RX_VP | RX_TCPCS);
+        assert_int_equal(rx_errors(n, i), RX_TCPE);
+        memcpy(data, udp4, 12);
+    }
+    nic_free(n);
+}
+
 static int give_more(struct nic *n, uint16_t more, uint32_t len)
 {
     uint8_t data[100] = {0};
@@ -480,6 +507,7 @@ int main(void)
         cmocka_unit_test(packet_checksum_starts_at_pcss),
         cmocka_unit_test(checksum_left_to_the_receiver_is_filled_in),
         cmocka_unit_test(checksum_that_is_known_to_be_right_is_not_verified),
+        cmocka_unit_test(checksum_in_the_addresses_says_nothing_of_the_datagram),
         cmocka_unit_test(packet_checksum_is_that_of_words_whatever_the_length),
         cmocka_unit_test(frames_that_follow_each_other_make_one_interrupt),
         cmocka_unit_test(frame_that_waits_holds_no_interrupt_back),
