@@ -226,7 +226,7 @@ int ram_read(const struct ram *ram, uint64_t gpa, void *to, uint64_t len)
     uint64_t first = len;
     const uint8_t *host = ram_map(ram, gpa, &first);
 
-    if (host && first == len) { /* nearly always */
+    if (host && first == len && len) { /* nearly always */
         memcpy(out, host, len);
         return 0;
     }

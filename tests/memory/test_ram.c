@@ -82,6 +82,23 @@ static void wrapping_addresses_are_refused(void **state)
     ram_destroy(&ram);
 }
 
+/* Nowhere, and from or to no buffer. */
+static void nothing_can_be_copied(void **state)
+{
+    static const uint64_t places[] = {0, MIB, UINT64_MAX};
+    struct ram ram;
+    struct error e;
+    (void)state;
+
+    assert_int_equal(ram_create(&ram, MIB, false, NULL, 0, &e), 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(ram_read(&ram, places[i], NULL, 0), 0);
+        assert_int_equal(ram_write(&ram, places[i], NULL, 0), 0);
+    }
+    assert_int_equal(ram.dirty[0], 0);
+    ram_destroy(&ram);
+}
+
 static void writes_mark_their_pages_dirty(void **state)
 {
     struct ram ram;
@@ -186,6 +203,7 @@ int main(void)
         cmocka_unit_test(continues_above_four_gib),
         cmocka_unit_test(reserved_pages_are_no_ram),
         cmocka_unit_test(wrapping_addresses_are_refused),
+        cmocka_unit_test(nothing_can_be_copied),
         cmocka_unit_test(writes_mark_their_pages_dirty),
         cmocka_unit_test(what_was_written_to_a_mapping_is_dirty),
         cmocka_unit_test(a_shared_machine_has_an_fd),
