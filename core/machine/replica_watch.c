@@ -5,7 +5,10 @@
  */
 #include "machine/compare.h"
 
+#include "loop/thread.h"
+
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 
 #define TICKS 10u /* that the patience has: it may be exceeded by one */
@@ -17,12 +20,13 @@ static void *keep_watch(void *argument)
     struct pollfd wake = {.fd = w->wake.fd, .events = POLLIN};
     uint64_t seen = 0;
     uint32_t ticks = 0;
+    uint64_t tick_ms = w->seconds * UINT64_C(1000) / TICKS;
     int got;
 
     do {
         uint64_t step;
 
-        got = poll(&wake, 1, (int)(w->seconds * 1000 / TICKS));
+        got = poll(&wake, 1, tick_ms < INT_MAX ? (int)tick_ms : INT_MAX);
         step = __atomic_load_n(&w->step, __ATOMIC_ACQUIRE);
         ticks = got == 0 && step & 1 && step == seen ? ticks + 1 : 0;
         seen = step;
@@ -41,11 +45,11 @@ int watch_open(struct watch *w, uint32_t seconds)
     if (err)
         return err;
     w->seconds = seconds;
-    err = pthread_create(&w->thread, NULL, keep_watch, w);
+    err = thread_start(&w->thread, "bp-compare", keep_watch, w);
     if (err)
         wake_close(&w->wake);
     w->open = !err;
-    return -err;
+    return err;
 }
 
 void watch_close(struct watch *w)
