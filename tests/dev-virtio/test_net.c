@@ -626,10 +626,23 @@ static void the_link_goes_up_and_down(void **state)
     assert_false(rig_config_interrupted(r));
 }
 
+/* Of four that there are. */
+static void set_pairs(struct rig *r, uint16_t pairs)
+{
+    static const struct rig_buffer b[] = {
+        {RIG_DATA, 2, 0}, {RIG_DATA + 16, 2, 0}, {RIG_DATA + 4096, 1, 1}};
+
+    rig_ram(r, RIG_DATA)[0] = 4;
+    rig_ram(r, RIG_DATA)[1] = 0;
+    bp_put_le16(rig_ram(r, RIG_DATA + 16), pairs);
+    *rig_ram(r, RIG_DATA + 4096) = 0xee;
+    rig_do(r, 8, b, 3);
+    assert_int_equal(*rig_ram(r, RIG_DATA + 4096), 0);
+}
+
 static void every_pair_of_queues_works(void **state)
 {
     const struct rig_kind *kind = *state;
-    const uint8_t pairs[2] = {3, 0};
     uint8_t frame[100];
     struct rig *r;
 
@@ -638,17 +651,7 @@ static void every_pair_of_queues_works(void **state)
     r = make(kind);
     assert_int_equal(rig_config(r, NET_max_virtqueue_pairs, 2), 4);
     rig_start(r, CTRL_FEATURES | BIT(VIRTIO_NET_F_MQ), 9);
-    rig_ram(r, RIG_DATA)[0] = 4;
-    rig_ram(r, RIG_DATA)[1] = 0;
-    memcpy(rig_ram(r, RIG_DATA + 16), pairs, 2);
-    {
-        const struct rig_buffer b[] = {
-            {RIG_DATA, 2, 0}, {RIG_DATA + 16, 2, 0}, {RIG_DATA + 4096, 1, 1}};
-
-        *rig_ram(r, RIG_DATA + 4096) = 0xee;
-        rig_do(r, 8, b, 3);
-        assert_int_equal(*rig_ram(r, RIG_DATA + 4096), 0);
-    }
+    set_pairs(r, 3);
     assert_int_equal(wire->queues, 3);
     for (uint32_t p = 0; p < 3; p++) {
         const struct rig_buffer tx[] = {{RIG_DATA, 12, 0}, {FRAME, 60, 0}};
@@ -671,6 +674,36 @@ static void every_pair_of_queues_works(void **state)
         rig_do(r, 7, tx, 2);
         assert_int_equal(wire->count, 3);
     }
+    rig_free(r);
+    fake_net_free(wire);
+}
+
+/* The backend forgets that it owes sent() for a queue that is not in use any more. */
+static void a_frame_that_waits_goes_with_its_pair(void **state)
+{
+    const struct rig_buffer tx[] = {{RIG_DATA + 64, 12, 0}, {FRAME, 60, 0}};
+    const struct rig_kind *kind = *state;
+    struct rig *r;
+
+    wire = fake_net_new();
+    config = (struct net_config){.queues = 4};
+    r = make(kind);
+    rig_start(r, CTRL_FEATURES | BIT(VIRTIO_NET_F_MQ), 9);
+    set_pairs(r, 2);
+    fill(rig_ram(r, FRAME), 60);
+    memset(rig_ram(r, RIG_DATA + 64), 0, 12);
+    wire->room = 0;
+    rig_add(r, 3, tx, 2);
+    rig_notify(r, 3);
+    fake_advance_ns(r->host, 0);
+    assert_false(rig_used(r, 3, NULL, NULL));
+    set_pairs(r, 1);
+    fake_advance_ns(r->host, 0);
+    assert_true(rig_used(r, 3, NULL, NULL));
+    set_pairs(r, 2);
+    wire->room = 1;
+    rig_do(r, 3, tx, 2);
+    assert_int_equal(wire->count, 1);
     rig_free(r);
     fake_net_free(wire);
 }
@@ -889,6 +922,7 @@ static const struct CMUnitTest tests[] = {
     RIG_EACH(commands_that_are_wrong_are_refused, setup, teardown),
     RIG_EACH(the_link_goes_up_and_down, setup, teardown),
     RIG_EACH(every_pair_of_queues_works, NULL, NULL),
+    RIG_EACH(a_frame_that_waits_goes_with_its_pair, NULL, NULL),
     RIG_EACH(state_moves_and_the_guest_announces_itself, setup, teardown),
     RIG_EACH(bad_46_frames_after_reset, setup, teardown),
     RIG_EACH(bad_45_frames_that_change_when_they_were_read, setup, teardown),

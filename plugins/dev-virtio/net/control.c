@@ -147,6 +147,10 @@ static int set_pairs(const struct command *c)
     if (!pairs || pairs > net->config->queues || (ops && ops->set_queues(net->backend.self, pairs)))
         return -EINVAL;
     net->pairs = pairs;
+    /* A frame that waited for room has been forgotten by the backend where its queue is not in use
+     * any more: nobody will call sent(). */
+    for (uint32_t pair = 0; pair < net->config->queues; pair++)
+        virtio_later(&net->virtio, 2 * pair + 1);
     return 0;
 }
 

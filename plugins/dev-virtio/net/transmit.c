@@ -124,8 +124,10 @@ int64_t net_transmit(struct net *net, uint32_t n, const struct chain *c)
         virtio_guest(v, wrong);
         return 0;
     }
-    if (!net->backend.ops || pair >= net->pairs)
+    if (!net->backend.ops || pair >= net->pairs) {
+        net->segments[pair] = 0;
         return 0; /* no cable; or a pair that is not in use (5.1.6.5.5) */
+    }
     if (!(h.flags & HDR_F_NEEDS_CSUM))
         h.csum_start = h.csum_offset = 0;
     if (h.gso_type == BP_GSO_NONE)
