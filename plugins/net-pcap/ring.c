@@ -12,17 +12,31 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define RING_ALIGN 4096u /* a page is, or is a multiple of, that */
 
 int ring_init(struct ring *r, uint64_t size)
 {
+    void *data;
+
     memset(r, 0, sizeof(*r));
     r->wake = WAKE_NONE;
     for (r->size = 4096; r->size < size;)
         r->size *= 2;
-    r->data = malloc(r->size);
-    if (!r->data)
+    if (posix_memalign(&data, RING_ALIGN, r->size))
         return -ENOMEM;
+    r->data = data;
     return wake_open(&r->wake);
+}
+
+void ring_populate(struct ring *r)
+{
+#ifdef MADV_POPULATE_WRITE /* Linux 5.14 */
+    (void)madvise(r->data, r->size, MADV_POPULATE_WRITE);
+#else
+    (void)r;
+#endif
 }
 
 void ring_free(struct ring *r)

@@ -29,6 +29,9 @@ struct ring {
  * says. */
 int ring_init(struct ring *r, uint64_t size);
 void ring_free(struct ring *r);
+/* Has the memory made at once, which otherwise the adder waits for, page by page. Where the system
+ * cannot do that nothing is done. On any thread. */
+void ring_populate(struct ring *r);
 
 /* The adder's side. */
 

@@ -244,6 +244,7 @@ static void *run(void *arg)
     uint64_t stopping_ns = 0;
     int err = 0;
 
+    ring_populate(&w->ring);
     for (;;) {
         int more, stopping;
 
