@@ -405,6 +405,7 @@ static void packet_checksum_is_that_of_words_whatever_the_length(void **state)
  */
 static void checksum_in_the_addresses_says_nothing_of_the_datagram(void **state)
 {
+    static const uint8_t tag[] = {0x81, 0, 0, 5};
     struct nic *n = nic_started();
     uint8_t data[64] = {0};
     struct bp_buf buf = {data, sizeof(data)};
@@ -415,7 +416,7 @@ static void checksum_in_the_addresses_says_nothing_of_the_datagram(void **state)
     wr(n, E1000_RXCSUM, RXCSUM_TUOFL);
     wr(n, E1000_CTRL, rd(n, E1000_CTRL) | CTRL_VME);
     memcpy(data, udp4, 12);
-    memcpy(data + 12, "\x81\x00\x00\x05", 4);
+    memcpy(data + 12, tag, sizeof(tag));
     memcpy(data + 16, udp4 + 12, sizeof(udp4) - 12);
     data[46] ^= 1;
     for (uint32_t i = 0; i < 5; i++) {
