@@ -103,7 +103,7 @@ static uint32_t read_frame(struct tap *t, struct tap_queue *q, uint8_t *to)
 
     if (n < 0 && is_gone(errno))
         tap_lost(t);
-    if (n > 0 && n < (ssize_t)(header_bytes(t) + BP_FRAME_MIN)) {
+    if (n > 0 && (size_t)n < header_bytes(t) + BP_FRAME_MIN) {
         t->dropped++;
         return 0;
     }

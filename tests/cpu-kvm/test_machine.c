@@ -208,11 +208,10 @@ static void the_dirty_log_has_the_pages_that_were_written(void **state)
     uint64_t bitmap[2] = {0};
 
     (void)state;
-    if (is_software()) {
+    if (is_software()) { /* it offers none */
+        assert_null(log);
         end(r);
-        print_message("skipped: cpu-interp has no dirty log\n");
-        skip();
-        return; /* skip() does not come back, which the analyzer cannot know */
+        return;
     }
     assert_non_null(log);
     assert_int_equal(log->enable(r->vm, 5, 1), -ENOENT);

@@ -112,7 +112,7 @@ BP_API int bp_machine_fd(struct bp_machine *m);
 /* What bp_machine_compare() is to do. */
 struct bp_compare {
     uint32_t size;
-    uint32_t patience_s; /* that a step of the second may last; 0: 30 */
+    uint32_t patience_s;   /* that a step of the second may last; 0: 30 */
     const char *second;    /* plugin of the second backend, as `[cpu] plugin` names it */
     const char *marker;    /* it is over when the guest has written this, a byte at a time, to one
                             * port or address; at most 64 bytes; NULL: no such text */
