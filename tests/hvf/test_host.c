@@ -265,12 +265,20 @@ static void the_tsc_stands_still_while_time_does(void **state)
 
 /* ---- vCPUs ---------------------------------------------------------------------------------- */
 
+struct second {
+    struct rig *rig;
+    int kicked; /* atomic */
+};
+
 static void *second_thread(void *context)
 {
-    struct rig *r = context;
+    struct second *s = context;
+    struct rig *r = s->rig;
 
     rig_add_vcpu(r, 1);
-    r->ops->vcpu_run(r->vcpus[1]); /* it waits to be started */
+    r->ops->vcpu_run(r->vcpus[1]);                         /* it waits to be started */
+    while (!__atomic_load_n(&s->kicked, __ATOMIC_ACQUIRE)) /* nobody kicks what is gone */
+        sched_yield();
     rig_remove_vcpu(r, 1);
     return NULL;
 }
@@ -278,13 +286,15 @@ static void *second_thread(void *context)
 static void a_vcpu_that_waits_to_be_started_is_kicked(void **state)
 {
     struct rig *r = rig_new(2);
+    struct second s = {.rig = r};
     pthread_t thread;
 
     (void)state;
-    assert_int_equal(pthread_create(&thread, NULL, second_thread, r), 0);
+    assert_int_equal(pthread_create(&thread, NULL, second_thread, &s), 0);
     while (!__atomic_load_n(&r->vcpus[1], __ATOMIC_ACQUIRE))
         sched_yield();
     r->ops->vcpu_kick(r->vcpus[1]);
+    __atomic_store_n(&s.kicked, 1, __ATOMIC_RELEASE);
     pthread_join(thread, NULL);
     rig_free(r);
 }
