@@ -3,6 +3,7 @@
  * cpu-kvm/test_machine.c - what is one a machine, of each backend: interrupts, dirty log, time,
  * several vCPUs. A backend without interrupt controllers has those of dev-pc, on the fake host.
  */
+#include "dev-pc/chip_config.h"
 #include "fakes/host.h"
 #include "rig.h"
 #include "waiter.h"
@@ -27,13 +28,6 @@
 #define MSI_ADDRESS 0xfee00000u
 
 /* ---- a machine, and the controllers of one that brings none --------------------------------- */
-
-/* As dev-pc's config, member by member. */
-struct chip_config {
-    uint64_t ioapic_base;
-    uint16_t pic_port, pic2_port, elcr_port, pit_port, speaker_port, ferr_port;
-    uint8_t virtual_wire, directed_eoi;
-};
 
 static bool is_kvm(void)
 {
@@ -64,19 +58,11 @@ static const struct bp_irqchip *chip_of(const struct controllers *c)
 
 static struct rig *machine(uint32_t vcpus)
 {
-    static const struct chip_config config = {.ioapic_base = 0xfec00000,
-                                              .pic_port = 0x20,
-                                              .pic2_port = 0xa0,
-                                              .elcr_port = 0x4d0,
-                                              .pit_port = 0x40,
-                                              .speaker_port = 0x61,
-                                              .ferr_port = 0xf0,
-                                              .virtual_wire = 1};
     struct controllers *c = controllers();
 
     rig_backend(MACHINE_BACKEND);
     if (!rig_has_controllers()) {
-        c->host = fake_host_new(DEV_PC, "irqchip", &config);
+        c->host = fake_host_new(DEV_PC, "irqchip", &chip_defaults);
         c->peer.self = fake_self(c->host);
         c->peer.ops = fake_ops(c->host)->extension(c->peer.self, BP_IRQCHIP_ID);
         assert_non_null(c->peer.ops);
