@@ -103,32 +103,38 @@ DISK_OURS, DISK_PEERS = "backplane", ("qemu-threads", "qemu-io_uring")
 DISK_FIGURES = (("time", "us"), ("cpu", "cpu_us"), ("beside", "rest_us"), ("irqs", "irqs"))
 
 
-def disk_runs(file):
-    """(image, phase) to machine to one dict of figures an operation for each round; and what was wrong."""
-    runs, checks, idle, wrong = {}, {}, {}, []
+def phases(file, wrong):
+    """What each phase was about, its machine, name and figures (text); rounds without their end go to `wrong`."""
     for line in pathlib.Path(file).read_text(errors="replace").splitlines():
         word = line.split()
         if len(word) < 3 or word[0] != "PHASE":
             continue
-        image, machine = word[1].split("/")
         if word[2] == "failed":
             wrong.append(f"{word[1]}: a round without its end")
             continue
-        row = {k: int(v) for k, v in pairs(line).items() if k != "check"}
-        if word[2] == "login":
+        about, machine = word[1].split("/")
+        yield about, machine, word[2], pairs(line)
+
+
+def disk_runs(file):
+    """(image, phase) to machine to one dict of figures an operation for each round; and what was wrong."""
+    runs, checks, idle, wrong = {}, {}, {}, []
+    for image, machine, phase, figures in phases(file, wrong):
+        row = {k: int(v) for k, v in figures.items() if k != "check"}
+        if phase == "login":
             runs.setdefault((image, "login"), {}).setdefault(machine, []).append(
                 {"us": row["wall_us"], "cpu_us": row["cpu_us"], "rest_us": row["rest_us"]})
             continue
-        if word[2] == "idle":
-            idle[word[1]] = row
+        if phase == "idle":
+            idle[image, machine] = row
             continue
-        still = idle.get(word[1])
+        still = idle.get((image, machine))
         each = {"us": row["us"] / row["ops"], "irqs": row["irqs"] / row["ops"]}
         for key in ("cpu_us", "rest_us"):
             rest = row["wall_us"] * still[key] / still["wall_us"] if still else 0
             each[key] = (row[key] - rest) / row["ops"]
-        runs.setdefault((image, word[2]), {}).setdefault(machine, []).append(each)
-        checks.setdefault((image, word[2]), set()).add(pairs(line)["check"])
+        runs.setdefault((image, phase), {}).setdefault(machine, []).append(each)
+        checks.setdefault((image, phase), set()).add(figures["check"])
     wrong += [f"{' '.join(key)}: machines read different data: WRONG" for key, seen in checks.items() if len(seen) > 1]
     return runs, wrong
 
@@ -165,29 +171,22 @@ NET_TESTS = {"tcp-out": ("Mbit", 8.388608), "tcp-in": ("Mbit", 8.388608), "udp-o
 def net_runs(file):
     """(card, test) to machine to one dict of figures for each round; and what was wrong."""
     runs, idle, wrong = {}, {}, []
-    for line in pathlib.Path(file).read_text(errors="replace").splitlines():
-        word = line.split()
-        if len(word) < 3 or word[0] != "PHASE":
+    for card, machine, phase, figures in phases(file, wrong):
+        row = {k: float(v) for k, v in figures.items()}
+        if phase == "idle":
+            idle[card, machine] = row
             continue
-        card, machine = word[1].split("/")
-        if word[2] == "failed":
-            wrong.append(f"{word[1]}: a round without its end")
-            continue
-        row = {k: float(v) for k, v in pairs(line).items()}
-        if word[2] == "idle":
-            idle[word[1]] = row
-            continue
-        still = idle.get(word[1])
-        amount = row.get("ops", 0) * NET_TESTS[word[2]][1]
+        still = idle.get((card, machine))
+        amount = row.get("ops", 0) * NET_TESTS[phase][1]
         if not amount or not row["us"]:
-            wrong.append(f"{word[1]}: nothing was measured in {word[2]}")
+            wrong.append(f"{card}/{machine}: nothing was measured in {phase}")
             continue
         cpu = row["cpu_us"] - (row["wall_us"] * still["cpu_us"] / still["wall_us"] if still else 0)
         each = {"rate": amount / row["us"] * 1e6, "per cpu": amount / cpu * 1e6, "irqs": row["irqs"] / row["ops"],
                 "lost": row.get("lost", 0) / (row.get("lost", 0) + row["ops"])}
         if "exits" in row:
             each["exits"] = row["exits"] / row["ops"]
-        runs.setdefault((card, word[2]), {}).setdefault(machine, []).append(each)
+        runs.setdefault((card, phase), {}).setdefault(machine, []).append(each)
     return runs, wrong
 
 
