@@ -56,6 +56,43 @@ static void the_sum_is_that_of_rfc_1071(void **state)
     assert_int_equal(bp_sum(example, 0, 0x12345), 0x2346);
 }
 
+static uint32_t plain_sum(const uint8_t *data, uint64_t len)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < len; i++)
+        sum += (uint32_t)data[i] << (i % 2 ? 0 : 8);
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (uint32_t)sum;
+}
+
+/* At any address, also where the sums of eight words at once are as large, or as small, as can be.
+ */
+static void the_sum_is_that_of_words_whatever_the_length(void **state)
+{
+    static const uint64_t lengths[] = {65553, 524288, 524287, 1048576 + 63};
+    uint8_t *data = malloc(1048576 + 64);
+
+    (void)state;
+    assert_non_null(data);
+    for (uint64_t i = 0; i < 1048576 + 64; i++)
+        data[i] = (uint8_t)(i * 37 + i / 251);
+    for (uint64_t len = 0; len < 300; len++)
+        assert_int_equal(bp_sum(data + len % 17, len, 0), plain_sum(data + len % 17, len));
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(bp_sum(data + i, lengths[i], 0), plain_sum(data + i, lengths[i]));
+    for (uint32_t value = 0; value < 256; value += 51) {
+        memset(data, (int)value, 1048576 + 64);
+        for (uint32_t i = 0; i < 4; i++)
+            assert_int_equal(bp_sum(data, lengths[i], 0), plain_sum(data, lengths[i]));
+    }
+    for (uint64_t i = 0; i < 1048576; i += 2)
+        bp_put_be16(data + i, 0x80); /* 0x8000 in the host's order, or so */
+    assert_int_equal(bp_sum(data, 524288, 0), plain_sum(data, 524288));
+    free(data);
+}
+
 /* Data that add up to 0xffff have a checksum of 0, which UDP alone has to write otherwise. */
 static void a_checksum_of_zero_is_one(void **state)
 {
@@ -268,6 +305,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sum_is_that_of_rfc_1071),
+        cmocka_unit_test(the_sum_is_that_of_words_whatever_the_length),
         cmocka_unit_test(a_checksum_of_zero_is_one),
         cmocka_unit_test(tcp_over_ipv4_with_tags_is_cut),
         cmocka_unit_test(tcp_over_ipv6_is_cut),
