@@ -31,6 +31,8 @@ struct watch {
 struct loop {
     const struct clock *clock;
     struct poller *poller;
+    void (*before)(void *context); /* or NULL */
+    void *before_context;
     bool running;
     pthread_t thread;
     pthread_mutex_t lock; /* a leaf lock, for all below */
@@ -254,6 +256,8 @@ static void *run(void *argument)
         int count = poller_wait(loop->poller, events, EVENTS_AT_ONCE);
         if (count < 0)
             return NULL;
+        if (loop->before)
+            loop->before(loop->before_context);
         for (int i = 0; i < count; i++) {
             if (events[i].key == POLLER_WAKE)
                 return NULL;
@@ -263,6 +267,12 @@ static void *run(void *argument)
                 call_watch(loop, &events[i]);
         }
     }
+}
+
+void loop_before_turns(struct loop *loop, void (*call)(void *context), void *context)
+{
+    loop->before = call;
+    loop->before_context = context;
 }
 
 int loop_start(struct loop *loop)

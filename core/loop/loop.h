@@ -35,6 +35,10 @@ void loop_free(struct loop *loop);
 int loop_start(struct loop *loop);
 void loop_stop(struct loop *loop);
 
+/* Has `call` called on the loop's thread, in no domain, whenever it wakes and before all that it
+ * wakes for. One for each loop. Before loop_start(). [main] */
+void loop_before_turns(struct loop *loop, void (*call)(void *context), void *context);
+
 /* As bp_host.fd_watch, for `owner`. -EPERM for what cannot be watched (regular files), -EBADF,
  * -ENOMEM, -EBUSY if another owner watches the same fd. [main] [dom] */
 int loop_watch(struct loop *loop, const void *owner, struct domain *domain, int fd, uint32_t events,

@@ -293,6 +293,8 @@ int machine_build(struct bp_machine *m)
     if (!err)
         err = machine_cpu_create(m);
     if (!err)
+        err = posted_init(m);
+    if (!err)
         err = build_nodes(m);
     if (!err)
         err = machine_vcpus_create(m);
@@ -322,6 +324,7 @@ void machine_dismantle(struct bp_machine *m)
     for (uint32_t i = m->node_count; i-- > 0;)
         if (&m->nodes[i] != irqchip)
             destroy_node(&m->nodes[i]);
+    posted_free(m);
     machine_cpu_destroy(m);
     if (irqchip)
         destroy_node(irqchip);

@@ -188,6 +188,12 @@ void doorbells_moved(struct bp_machine *m, const struct bp_region *region)
     pthread_mutex_unlock(&list->lock);
 }
 
+void machine_region_moved(struct bp_machine *m, const struct bp_region *region)
+{
+    doorbells_moved(m, region);
+    posted_moved(m, region);
+}
+
 void doorbells_release(struct bp_node *node)
 {
     struct bp_machine *m = node->machine;

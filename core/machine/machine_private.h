@@ -113,6 +113,7 @@ struct bp_machine {
     uint32_t mem_slot_count;
     int mem_error; /* of the last change; bus lock */
     struct doorbell_list *doorbells;
+    struct posted_list *posted; /* NULL: writes reach devices at once */
 
     uint64_t request; /* atomic: REQUEST_* or BP_REQUEST_* in the low half, code in the high */
     uint32_t control; /* atomic: CONTROL_* */
@@ -201,11 +202,25 @@ uint64_t machine_firmware_ram_part(const struct bp_machine *m, uint64_t gpa, uin
 extern const struct bp_doorbell machine_doorbell;
 /* -ENOMEM. [main] */
 int doorbells_init(struct bp_machine *m);
+/* A region was mapped, moved or unmapped: has those below and posted.c follow it. [main] [dom] */
+void machine_region_moved(struct bp_machine *m, const struct bp_region *region);
 /* Follows a region that was mapped, moved or unmapped. [main] [dom] */
 void doorbells_moved(struct bp_machine *m, const struct bp_region *region);
 /* Ends those of `node`. [main] */
 void doorbells_release(struct bp_node *node);
 void doorbells_free(struct bp_machine *m);
+
+/* ---- posted.c: "bp.posted/1"
+ * ------------------------------------------------------------------------- */
+
+/* Nothing, unless the CPU backend offers it. After the backend and the loops. -ENOMEM. [main] */
+int posted_init(struct bp_machine *m);
+/* Follows a region that was mapped, moved or unmapped. [main] [dom] */
+void posted_moved(struct bp_machine *m, const struct bp_region *region);
+/* Ends those of `node`. [main] */
+void posted_release(const struct bp_node *node);
+/* After the loops have stopped, before the bus. [main] */
+void posted_free(struct bp_machine *m);
 
 /* ---- pci.c: "bp.pci/1"
  * ----------------------------------------------------------------------------------- */

@@ -69,7 +69,7 @@ static void region_place(void *context, struct bp_node *node, struct bp_region *
     (void)context;
     if (bus_place(region, base, &other) && base != BP_UNMAPPED)
         bus_place(region, BP_UNMAPPED, &other);
-    doorbells_moved(node->machine, region);
+    machine_region_moved(node->machine, region);
 }
 
 static void line_set(void *context, struct irq_source *held, uint32_t line, uint32_t level)

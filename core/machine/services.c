@@ -325,7 +325,7 @@ static int host_region_place(struct bp_region *region, uint64_t base)
                   (unsigned long long)region->length,
                   region->space == BP_SPACE_PIO ? "ports" : "bytes", (unsigned long long)base);
     } else if (!err) {
-        doorbells_moved(node->machine, region);
+        machine_region_moved(node->machine, region);
     }
     return err;
 }
@@ -457,6 +457,7 @@ void node_release(struct bp_node *node)
     if (!m)
         return; /* a CPU backend's, before the first was tried */
     doorbells_release(node);
+    posted_release(node);
     if (node->loop)
         loop_forget(node->loop, node);
     for (uint32_t i = 0; i < NODE_TIMERS_MAX; i++) {

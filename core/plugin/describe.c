@@ -141,9 +141,10 @@ static void print_region(FILE *f, const struct model_region *r)
         const struct bp_register *reg = &r->registers[i];
         const char *holds = holds_name(reg);
 
-        fprintf(f, "        0x%04" PRIx64 "  %-*s  %s  %u byte%s%s%s\n", reg->offset, width,
+        fprintf(f, "        0x%04" PRIx64 "  %-*s  %s  %u byte%s%s%s%s\n", reg->offset, width,
                 reg->name, access_name(reg), reg->width, reg->width == 1 ? "" : "s",
-                holds ? ", DMA " : "", holds ? holds : "");
+                holds ? ", DMA " : "", holds ? holds : "",
+                reg->access & BP_REG_POSTED ? ", posted" : "");
     }
 }
 
@@ -271,6 +272,8 @@ static void add_region(struct json *j, struct json_object *to, const struct mode
         add_text(j, inner, "access", access_name(reg));
         if (holds_name(reg))
             add_text(j, inner, "dma", holds_name(reg));
+        if (reg->access & BP_REG_POSTED)
+            add_bool(j, inner, "posted", true);
     }
 }
 

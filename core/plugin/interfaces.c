@@ -14,6 +14,7 @@
 #include <backplane/ext/dirty_log.h>
 #include <backplane/ext/doorbell.h>
 #include <backplane/ext/irqchip.h>
+#include <backplane/ext/posted.h>
 #include <errno.h>
 #include <string.h>
 
@@ -339,6 +340,19 @@ static const struct table table_doorbell = {
     DOORBELL_NEEDS,
 };
 
+static const struct bp_cpu_posted posted_stubs = {.size = sizeof(posted_stubs)};
+static const char *const posted_members[SLOTS(bp_cpu_posted)] = {NAME(bp_cpu_posted, post),
+                                                                 NAME(bp_cpu_posted, deliver)};
+#define POSTED_NEEDS (NEED(bp_cpu_posted, post) | NEED(bp_cpu_posted, deliver))
+static const struct table table_posted = {
+    "bp_cpu_posted",
+    sizeof(struct bp_cpu_posted),
+    MINIMUM(bp_cpu_posted, deliver),
+    &posted_stubs,
+    posted_members,
+    POSTED_NEEDS,
+};
+
 static const struct bp_debug debug_stubs = {.size = sizeof(debug_stubs)};
 static const char *const debug_members[SLOTS(bp_debug)] = {NAME(bp_debug, set),
                                                            NAME(bp_debug, why)};
@@ -406,6 +420,7 @@ static const struct interface interfaces[] = {
     ONE_WAY(BP_ACPI_ID, 0, bp_acpi, table_acpi),
     /* Of the two tables of this id the CPU backend's: the other is the host's own. */
     ONE_WAY(BP_DOORBELL_ID, BP_KIND_CPU, bp_cpu_doorbell, table_doorbell),
+    ONE_WAY(BP_POSTED_ID, BP_KIND_CPU, bp_cpu_posted, table_posted),
     ONE_WAY(BP_IRQCHIP_ID, BP_KIND_DEVICE, bp_irqchip, table_irqchip),
     ONE_WAY(BP_DEBUG_ID, BP_KIND_CPU, bp_debug, table_debug),
     ONE_WAY(BP_DIRTY_LOG_ID, BP_KIND_CPU, bp_dirty_log, table_dirty_log),

@@ -63,7 +63,8 @@ struct vm {
     uint32_t max_slots, max_routes;
     bool has_sregs2, has_xcrs, has_smm, has_triple_fault_event, has_any_length;
     bool has_tsc_control;
-    uint32_t *msrs; /* indices of all that hold state */
+    uint32_t ring_page; /* of what a vCPU shares with the kernel: posted writes; 0: no such thing */
+    uint32_t *msrs;     /* indices of all that hold state */
     uint32_t msr_count;
 
     struct bp_x86_pic reset_pic; /* the chips as KVM_CREATE_IRQCHIP and KVM_CREATE_PIT2 left them */
@@ -71,6 +72,11 @@ struct vm {
     struct kvm_pit_state2 reset_pit;
 
     struct stopped_time time; /* [main] only */
+
+    /* Held while posted writes are handed over; outside all domains, and before every other lock.
+     */
+    pthread_mutex_t ring_lock;
+    struct kvm_coalesced_mmio_ring *ring; /* NULL before the first vCPU; set once */
 
     /* Protects all that follows; a leaf lock. */
     pthread_mutex_t lock;
@@ -261,6 +267,32 @@ void tsc_reset(struct vcpu *v);
 /* IA32_TIME_STAMP_COUNTER in guest time. 0 or -errno. [vcpu] [main] */
 int tsc_read(struct vcpu *v, uint64_t *value);
 int tsc_write(struct vcpu *v, uint64_t value);
+
+/* The bytes of a value that KVM gave. It and the guest are little-endian, and so is the host of an
+ * x86 guest. `width` is 1 to 8. */
+static inline uint64_t low_bytes(uint32_t width)
+{
+    return UINT64_MAX >> (64 - 8 * width);
+}
+
+/* ---- posted.c ------------------------------------------------------------------------------- */
+
+const void *posted_table(void);
+/* Maps the queue by the VM's first vCPU, and unmaps it. 0 or -errno after host->fail(). [vcpu] */
+int posted_open(struct vm *vm, int vcpu_fd);
+void posted_close(struct vm *vm);
+/* posted_take()'s other half. [vcpu] */
+void posted_take_some(struct vcpu *v);
+/* After each KVM_RUN, before its exit is looked at: hands over what any vCPU has posted. [vcpu] */
+static inline void posted_take(struct vcpu *v)
+{
+    const struct kvm_coalesced_mmio_ring *ring = v->vm->ring;
+
+    if (__builtin_expect(ring && __atomic_load_n(&ring->first, __ATOMIC_ACQUIRE) !=
+                                     __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE),
+                         0))
+        posted_take_some(v);
+}
 
 /* ---- doorbell.c, dirty_log.c ---------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 
 #include <backplane/ext/dirty_log.h>
 #include <backplane/ext/doorbell.h>
+#include <backplane/ext/posted.h>
 #include <backplane/plugin.h>
 
 #include <string.h>
@@ -23,9 +24,12 @@ static const struct bp_prop kvm_props[] = {
 
 const void *vm_extension(void *self, const char *id)
 {
-    (void)self;
+    const struct vm *vm = self;
+
     if (strcmp(id, BP_DOORBELL_ID) == 0)
         return doorbell_table();
+    if (strcmp(id, BP_POSTED_ID) == 0)
+        return vm->ring_page ? posted_table() : NULL;
     if (strcmp(id, BP_DIRTY_LOG_ID) == 0)
         return dirty_log_table();
     if (strcmp(id, BP_DEBUG_ID) == 0)

@@ -132,6 +132,9 @@ int vcpu_create(void *vm_self, uint32_t index, struct bp_vcpu *handle, const str
         err = bp_failf(vm->host, vm->node, -errno, "vCPU %u cannot be mapped: %m", index);
         goto fail;
     }
+    err = posted_open(vm, v->fd);
+    if (err)
+        goto fail;
     err = block_kick_signal();
     if (!err)
         err = kick_let_in(v->fd);
@@ -174,13 +177,8 @@ void vcpu_destroy(void *self)
 
 /* ---- the loop ------------------------------------------------------------------------------- */
 
-/* KVM and the guest are little-endian, and so is the host of an x86 guest: the exit's buffers are
- * read and written at full width and masked. Both lie well inside the shared pages. */
-static uint64_t low_bytes(uint32_t width)
-{
-    return UINT64_MAX >> (64 - 8 * width);
-}
-
+/* The exit's buffers are read and written at full width and masked. Both lie well inside the shared
+ * pages. */
 /* INS and OUTS with REP: `count` elements, one after the other. */
 static void exit_io_string(struct vcpu *v, uint8_t *data)
 {
@@ -270,10 +268,13 @@ int vcpu_run(void *self)
             return err;
     }
     for (;;) {
-        if (__builtin_expect(ioctl(fd, KVM_RUN, 0) != 0, 0)) {
+        int err = ioctl(fd, KVM_RUN, 0) == 0 ? 0 : errno;
+
+        posted_take(v);
+        if (__builtin_expect(err, 0)) {
             /* EAGAIN: INIT or SIPI came to a vCPU that waited for it. */
-            if (errno != EINTR && errno != EAGAIN)
-                return report_stopped(v, errno);
+            if (err != EINTR && err != EAGAIN)
+                return report_stopped(v, err);
             if (debug_written(v))
                 return BP_STOP_DEBUG;
             if (vcpu_kicked(v))

@@ -69,6 +69,7 @@ static int vm_setup(struct vm *vm)
                         size);
     }
     vm->run_bytes = (uint32_t)size;
+    vm->ring_page = (uint32_t)kvm_extension(vm->fd, KVM_CAP_COALESCED_MMIO);
     return 0;
 }
 
@@ -101,6 +102,7 @@ int vm_create(const struct bp_host *host, struct bp_node *node, const void *conf
     vm->vcpu_count = vcpus;
     vm->fd = -1;
     pthread_mutex_init(&vm->lock, NULL);
+    pthread_mutex_init(&vm->ring_lock, NULL);
     err = vm->device_fd = device_open(host, node, path);
     if (err < 0)
         goto fail;
@@ -139,11 +141,13 @@ void vm_destroy(void *self)
 {
     struct vm *vm = self;
 
+    posted_close(vm);
     if (vm->fd >= 0)
         close(vm->fd);
     if (vm->device_fd >= 0)
         close(vm->device_fd);
     pthread_mutex_destroy(&vm->lock);
+    pthread_mutex_destroy(&vm->ring_lock);
     free(vm->routes);
     free(vm->slots);
     free(vm->msrs);

@@ -15,8 +15,9 @@
 #include <unistd.h>
 
 #define EXPORTED __attribute__((visibility("default")))
-#define RUN_BYTES 8192
+#define RUN_BYTES 12288
 #define PIO_DATA_OFFSET 4096
+#define RING_PAGE 2
 
 struct fake_kvm *fake_kvm(void)
 {
@@ -144,6 +145,8 @@ static int answer_extension(unsigned long capability)
         return 32;
     case KVM_CAP_IRQ_ROUTING:
         return 64;
+    case KVM_CAP_COALESCED_MMIO:
+        return RING_PAGE;
     case KVM_CAP_XSAVE2:
         return 4096;
     case KVM_CAP_SET_GUEST_DEBUG2:

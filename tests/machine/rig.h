@@ -42,7 +42,8 @@ enum op {
     NAME,
     STOP,
     ACK,
-    CHIP
+    CHIP,
+    POSTED
 };
 
 #define BASE 0x1000ull /* where the code begins */

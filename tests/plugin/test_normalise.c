@@ -9,6 +9,7 @@
 #include <backplane/ext/dirty_log.h>
 #include <backplane/ext/doorbell.h>
 #include <backplane/ext/irqchip.h>
+#include <backplane/ext/posted.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -230,8 +231,8 @@ static void whole(const struct table *t, uint32_t data_slots)
 
 static void every_slot_of_every_table_is_required_or_has_a_stub(void **state)
 {
-    static const char *const ids[] = {BP_CHAR_ID,     BP_NET_ID,       BP_BLOCK_ID,  BP_ACPI_ID,
-                                      BP_DOORBELL_ID, BP_DIRTY_LOG_ID, BP_IRQCHIP_ID};
+    static const char *const ids[] = {BP_CHAR_ID,     BP_NET_ID,       BP_BLOCK_ID,   BP_ACPI_ID,
+                                      BP_DOORBELL_ID, BP_DIRTY_LOG_ID, BP_IRQCHIP_ID, BP_POSTED_ID};
 
     (void)state;
     whole(&table_instance, 2);
@@ -260,6 +261,7 @@ static void interfaces_belong_to_their_kind(void **state)
     assert_int_equal(interface_find(BP_DOORBELL_ID)->size, sizeof(struct bp_cpu_doorbell));
     assert_int_equal(interface_find(BP_DIRTY_LOG_ID)->kind, BP_KIND_CPU);
     assert_int_equal(interface_find(BP_IRQCHIP_ID)->kind, BP_KIND_DEVICE);
+    assert_int_equal(interface_find(BP_POSTED_ID)->kind, BP_KIND_CPU);
 }
 
 static void stubs_of_ports_and_backends_do_nothing(void **state)

@@ -40,6 +40,12 @@ struct bp_register {
 #define BP_REG_LENGTH 0x400u       /* how many entries or bytes there are */
 #define BP_REG_DOORBELL 0x800u     /* how far the driver is; the device begins to work */
 
+/* Or'ed into `access` of a memory-mapped register: a write may arrive late, so that a CPU backend
+ * can let the guest run on ("bp.posted/1"). It arrives in order with the vCPU's other accesses to
+ * devices, and before any callback of the host's loop to the device. A device that waits for the
+ * write looks, by a timer: nothing else need happen by itself. */
+#define BP_REG_POSTED 0x1000u
+
 /* How a device answers accesses to a region.
  *
  * Accesses arrive naturally aligned, 1, 2, 4 or 8 bytes wide, within [min_access, max_access]: the

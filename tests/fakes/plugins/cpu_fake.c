@@ -8,10 +8,14 @@
  * address or port (8). Beginning at rip: see enum op. Registers: rax is loaded by IN and READ, and
  * by LOAD.
  *
+ * With `posts = yes` it offers "bp.posted/1". It leaves the guest for every access but those to RAM
+ * and to what is posted.
+ *
  * With FAKE_CHIPLESS it has no interrupt controllers: it takes them from the host, and waits in HLT
  * for what they have.
  */
 #include <backplane/ext/irqchip.h>
+#include <backplane/ext/posted.h>
 #include <backplane/ext/x86.h>
 #include <backplane/plugin.h>
 #include <backplane/util/le.h>
@@ -38,7 +42,10 @@ enum op {
     OP_STOP,      /* vcpu_run() gives `address` */
     OP_ACK,       /* rax = vector of the interrupt that is taken; 0: the controllers have none */
     OP_CHIP,      /* rax = 1 if the host has interrupt controllers, else 0 */
+    OP_POSTED,    /* rax = how many ranges are posted */
 };
+
+#define POSTED_MAX 8u
 
 #define VCPUS_MAX 8
 #define APIC_PAGE 0xfee00000u
@@ -58,13 +65,27 @@ enum op {
 
 struct fake_vcpu;
 
+struct posted_write {
+    uint64_t gpa, value;
+    uint32_t width;
+};
+
+/* Of one lock, which is held while writes are handed over. */
+struct posted {
+    pthread_mutex_t lock;
+    uint64_t gpa[POSTED_MAX], length[POSTED_MAX]; /* 0: none */
+    uint32_t count;                               /* of writes that wait */
+    struct posted_write writes[POSTED_MAX];
+};
+
 struct fake_vm {
     const struct bp_host *host;
     struct bp_node *node;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     uint64_t rises; /* of interrupt lines */
-    uint8_t together;
+    struct posted posted;
+    uint8_t together, posts;
     struct bp_mem_slot slots[16];
 };
 
@@ -82,7 +103,7 @@ struct fake_vcpu {
 };
 
 struct fake_config {
-    uint8_t usable, together;
+    uint8_t usable, together, posts;
 };
 
 /* Built under the names of real backends too, to see which of them `auto` takes. */
@@ -122,7 +143,9 @@ static int fake_vm_create(const struct bp_host *host, struct bp_node *node, cons
     vm->host = host;
     vm->node = node;
     vm->together = c->together;
+    vm->posts = c->posts;
     pthread_mutex_init(&vm->lock, NULL);
+    pthread_mutex_init(&vm->posted.lock, NULL);
     pthread_cond_init(&vm->wake, NULL);
     *out = vm;
     return 0;
@@ -133,6 +156,7 @@ static void fake_vm_destroy(void *self)
     struct fake_vm *vm = self;
 
     pthread_mutex_destroy(&vm->lock);
+    pthread_mutex_destroy(&vm->posted.lock);
     pthread_cond_destroy(&vm->wake);
     free(vm);
 }
@@ -259,6 +283,100 @@ static uint64_t acknowledge(const struct fake_vcpu *v)
     return vector < 0 ? 0 : (uint64_t)vector;
 }
 
+/* ---- posted writes ---- */
+
+static int fake_post(void *self, uint64_t gpa, uint64_t length, uint32_t on)
+{
+    struct posted *p = &((struct fake_vm *)self)->posted;
+    int err = on ? -ENOSPC : -ENOENT;
+
+    pthread_mutex_lock(&p->lock);
+    for (uint32_t i = 0; i < POSTED_MAX && err; i++) {
+        if (on ? p->length[i] != 0 : p->gpa[i] != gpa || p->length[i] != length)
+            continue;
+        p->gpa[i] = gpa;
+        p->length[i] = on ? length : 0;
+        err = 0;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return err;
+}
+
+static void fake_deliver(void *self,
+                         void (*write)(void *context, uint64_t gpa, uint64_t value, uint32_t width),
+                         void *context)
+{
+    struct posted *p = &((struct fake_vm *)self)->posted;
+
+    pthread_mutex_lock(&p->lock);
+    for (uint32_t i = 0; i < p->count; i++)
+        write(context, p->writes[i].gpa, p->writes[i].value, p->writes[i].width);
+    p->count = 0;
+    pthread_mutex_unlock(&p->lock);
+}
+
+static const void *fake_extension(void *self, const char *id)
+{
+    static const struct bp_cpu_posted posted = {
+        .size = sizeof(posted), .post = fake_post, .deliver = fake_deliver};
+
+    return !strcmp(id, BP_POSTED_ID) && ((struct fake_vm *)self)->posts ? &posted : NULL;
+}
+
+static int is_posted(struct posted *p, uint64_t gpa, uint32_t width)
+{
+    for (uint32_t i = 0; i < POSTED_MAX; i++)
+        if (gpa >= p->gpa[i] && gpa + width <= p->gpa[i] + p->length[i])
+            return 1;
+    return 0;
+}
+
+/* Puts the write into the queue, if it may wait and there is room. */
+static int post_write(struct fake_vcpu *v, uint64_t gpa, uint32_t width)
+{
+    struct posted *p = &v->vm->posted;
+    int waits;
+
+    pthread_mutex_lock(&p->lock);
+    waits = p->count < POSTED_MAX && is_posted(p, gpa, width);
+    if (waits)
+        p->writes[p->count++] = (struct posted_write){gpa, v->gpr.rax, width};
+    pthread_mutex_unlock(&p->lock);
+    return waits;
+}
+
+static uint32_t posted_ranges(struct posted *p)
+{
+    uint32_t count = 0;
+
+    pthread_mutex_lock(&p->lock);
+    for (uint32_t i = 0; i < POSTED_MAX; i++)
+        count += p->length[i] != 0;
+    pthread_mutex_unlock(&p->lock);
+    return count;
+}
+
+static void write_by_bus(void *context, uint64_t gpa, uint64_t value, uint32_t width)
+{
+    const struct fake_vcpu *v = context;
+
+    v->bus->mmio_write(v->vcpu, gpa, value, width);
+}
+
+/* The vCPU leaves the guest: for an access to `gpa`, unless that is RAM, or altogether. */
+static void leave(struct fake_vcpu *v)
+{
+    fake_deliver(v->vm, write_by_bus, v);
+}
+
+static void leave_for(struct fake_vcpu *v, uint64_t gpa)
+{
+    struct bp_slot slot;
+
+    if (v->bus->resolve(v->vcpu, gpa, &slot) || !slot.ram)
+        leave(v);
+}
+
 static void halt(struct fake_vcpu *v)
 {
     struct fake_vm *vm = v->vm;
@@ -270,9 +388,8 @@ static void halt(struct fake_vcpu *v)
     pthread_mutex_unlock(&vm->lock);
 }
 
-static int fake_vcpu_run(void *self)
+static int run(struct fake_vcpu *v)
 {
-    struct fake_vcpu *v = self;
     const struct bp_bus *bus = v->bus;
     const struct bp_host *host = v->vm->host;
 
@@ -294,6 +411,7 @@ static int fake_vcpu_run(void *self)
         uint64_t next = v->gpr.rip + 16;
         switch (op) {
         case OP_OUT:
+            leave(v);
             bus->pio_write(v->vcpu, (uint16_t)address, (uint32_t)v->gpr.rax, width);
             break;
         case OP_REPEAT:
@@ -301,13 +419,18 @@ static int fake_vcpu_run(void *self)
                 bus->pio_write(v->vcpu, (uint16_t)address, (uint32_t)v->gpr.rax, width);
             break;
         case OP_IN:
+            leave(v);
             v->gpr.rax = bus->pio_read(v->vcpu, (uint16_t)address, width);
             break;
         case OP_WRITE:
+            if (post_write(v, address, width))
+                break;
+            leave_for(v, address);
             if (apic_access(v, address, width, 1))
                 bus->mmio_write(v->vcpu, address, v->gpr.rax, width);
             break;
         case OP_READ:
+            leave_for(v, address);
             if (apic_access(v, address, width, 0))
                 v->gpr.rax = bus->mmio_read(v->vcpu, address, width);
             break;
@@ -326,6 +449,9 @@ static int fake_vcpu_run(void *self)
             break;
         case OP_CHIP:
             v->gpr.rax = v->chip != NULL;
+            break;
+        case OP_POSTED:
+            v->gpr.rax = posted_ranges(&v->vm->posted);
             break;
         case OP_NAME:
             v->gpr.rax = v->index;
@@ -346,6 +472,14 @@ static int fake_vcpu_run(void *self)
         v->gpr.rip = next;
     }
     return BP_STOP_KICKED;
+}
+
+static int fake_vcpu_run(void *self)
+{
+    int stop = run(self);
+
+    leave(self);
+    return stop;
 }
 
 static void fake_kick(void *self)
@@ -469,6 +603,7 @@ static const struct bp_cpu_ops fake_ops = {
     .vm_time = fake_time,
     .irq = fake_irq,
     .msi = fake_msi,
+    .extension = fake_extension,
 };
 
 static const struct bp_prop fake_props[] = {
@@ -482,6 +617,11 @@ static const struct bp_prop fake_props[] = {
      .initial = "no",
      .type = BP_PROP_BOOL,
      BP_PROP_AT(struct fake_config, together)},
+    {.name = "posts",
+     .help = "yes: writes to registers that may wait do so",
+     .initial = "no",
+     .type = BP_PROP_BOOL,
+     BP_PROP_AT(struct fake_config, posts)},
     {0},
 };
 

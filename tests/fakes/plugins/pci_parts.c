@@ -12,7 +12,7 @@
  * ticker: not on PCI: a device that may have a thread. It says once on which its timer and its
  * watch are called, and counts both at port `port`, of 4.
  *
- * Registers, each a dword: see enum.
+ * Registers, each a dword: see enum. A write to DMA may wait.
  */
 #include <backplane/ext/pci.h>
 #include <backplane/plugin.h>
@@ -124,12 +124,25 @@ static void write_register(void *self, uint64_t offset, uint64_t value_, uint32_
     }
 }
 
+static const struct bp_register registers[] = {
+    {"ID", ID, 4, BP_REG_RO},
+    {"NOTIFY", NOTIFY, 4, BP_REG_WO},
+    {"INTX", INTX, 4, BP_REG_RW},
+    {"GPA", GPA, 4, BP_REG_RW},
+    {"DMA", DMA, 4, BP_REG_RW | BP_REG_POSTED},
+    {"RING", RING, 4, BP_REG_WO},
+    {"MASKED", MASKED, 4, BP_REG_RO},
+    {"SCRATCH", SCRATCH, 4, BP_REG_RW},
+    {NULL, 0, 0, 0},
+};
+
 static const struct bp_region_ops register_ops = {
     .size = sizeof(register_ops),
     .min_access = 4,
     .max_access = 4,
     .register_stride = sizeof(struct bp_register),
     .name = "registers",
+    .registers = registers,
     .read = read_register,
     .write = write_register,
 };
