@@ -94,6 +94,8 @@ static void e1000_timer(void *self, uint32_t id)
         tx_run(e);
         return;
     }
+    if (id == TIMER_LOOK)
+        rx_look(e);
     if (id >= TIMERS || !e->deadline_ns[id])
         return;
     e->deadline_ns[id] = 0;

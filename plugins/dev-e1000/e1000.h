@@ -50,7 +50,9 @@ struct e1000_config {
 #define TIMER_PAUSE 7u
 #define TIMER_RESUME 8u /* rx_resume() where the backend may be the caller */
 #define TIMERS 9u
-#define TIMER_SENT TIMERS /* sent() of a backend that was another one's; none of deadline_ns */
+/* None of deadline_ns: */
+#define TIMER_SENT TIMERS        /* sent() of a backend that was another one's */
+#define TIMER_LOOK (TIMERS + 1u) /* rx_look() */
 
 /* A context descriptor (3.3.6), as copied. */
 struct e1000_context {
@@ -85,6 +87,14 @@ struct e1000_tx {
     uint64_t eop_at; /* guest-physical address of its last descriptor */
 };
 
+/* What is known of a received frame's checksums before anybody has added up its bytes. */
+struct e1000_known {
+    uint32_t at;  /* the transport header whose checksum is right, an offset; or KNOWN_* */
+    uint32_t sum; /* if that is an offset: of all from there to the end, not complemented */
+};
+#define KNOWN_NONE 0u
+#define KNOWN_GOOD UINT32_MAX /* is right wherever it is */
+
 /* Everything is [dom]. */
 struct e1000 {
     const struct bp_host *host;
@@ -103,6 +113,7 @@ struct e1000 {
     uint64_t deadline_ns[TIMERS];
 
     uint64_t itr_until_ns; /* no interrupt before */
+    uint64_t look_ns;      /* until the next rx_look() */
     uint8_t level;         /* of INTA; after a load that of causes which no ITR holds back */
     uint8_t d3;            /* in a power state that is not D0 */
     uint8_t in_tx;         /* inside tx_run() */
@@ -203,15 +214,17 @@ int offload_prepare(struct e1000 *e);
 uint32_t offload_frame(struct e1000 *e, struct bp_frame *frame, struct bp_buf *buf);
 /* Bytes of payload that are to be sent: all of the packet if it goes in one frame. */
 uint32_t offload_payload(const struct e1000 *e);
-/* Status and errors of a received frame's checksums (table 3-9): errors << 8 | status. The checksum
- * of a transport header at `good` is known to be right; GOOD_NONE, GOOD_ANY. */
+/* Status and errors of a received frame's checksums (table 3-9): errors << 8 | status. `good` is
+ * known->at. */
 uint32_t offload_verify(const struct e1000 *e, const uint8_t *frame, uint32_t len, uint32_t good);
-#define GOOD_NONE 0u
-#define GOOD_ANY UINT32_MAX
-/* The one's complement sum of `start` and `len` bytes, not complemented, in host order. */
-uint16_t ones_sum(const uint8_t *data, uint32_t len, uint32_t start);
-/* Fills in a checksum that a backend left to the receiver; nonzero if there is a place for it. */
-int offload_complete(uint8_t *frame, uint32_t len, uint32_t start, uint32_t offset);
+/* The packet checksum (3.2.9), not complemented, from `start` to `len`: of `body` bytes of the
+ * frame, and its FCS if that is kept. */
+uint32_t offload_sum(const uint8_t *frame, uint32_t len, uint32_t body, uint32_t start,
+                     const struct e1000_known *known);
+/* Fills in the checksum that `f` leaves to the receiver, if there is a place for it, and says in
+ * *known what follows from that. */
+void offload_complete(uint8_t *frame, uint32_t len, const struct bp_frame *f,
+                      struct e1000_known *known);
 
 /* ---- crc.c ---- */
 
@@ -223,10 +236,12 @@ uint32_t crc_frame(const struct e1000 *e, const uint8_t *data, uint32_t len);
 
 extern const struct bp_net_port e1000_port;
 /* A frame of `len` bytes in rx_frame arrives. `looped`: from the transmitter, so that it cannot
- * wait. `good` as in offload_verify(). 0; -EAGAIN, -errno as bp_net_port.receive(). */
-int rx_frame(struct e1000 *e, uint32_t len, int looped, uint32_t good);
+ * wait. 0; -EAGAIN, -errno as bp_net_port.receive(). */
+int rx_frame(struct e1000 *e, uint32_t len, int looped, const struct e1000_known *known);
 /* The guest gave descriptors, or changed its mind: what the backend holds is asked for again. */
 void rx_resume(struct e1000 *e);
+/* TIMER_LOOK: has the loop wake while the backend waits for descriptors. */
+void rx_look(struct e1000 *e);
 
 /* ---- filter.c ---- */
 

@@ -5,17 +5,14 @@
  */
 #include "e1000.h"
 
+#include <backplane/util/le.h>
 #include <string.h>
 
 #define RA_ENTRIES 16u
 
 static uint64_t address(const uint8_t *at)
 {
-    uint64_t a = 0;
-
-    for (uint32_t i = 0; i < 6; i++)
-        a |= (uint64_t)at[i] << 8 * i;
-    return a;
+    return (uint64_t)bp_le16(at + 4) << 32 | bp_le32(at);
 }
 
 static int is_exact(const struct e1000 *e, const uint8_t *frame)

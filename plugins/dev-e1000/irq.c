@@ -38,13 +38,14 @@ void irq_update(struct e1000 *e)
     }
     if (e->level)
         return;
+    /* Also where timers are late: what comes until then comes together. */
+    if (e->deadline_ns[TIMER_ITR])
+        return;
     now = e->host->clock_ns(e->node);
     if (e->reg[R_ITR] && now < e->itr_until_ns) {
-        if (!e->deadline_ns[TIMER_ITR])
-            timer_arm(e, TIMER_ITR, e->itr_until_ns - now);
+        timer_arm(e, TIMER_ITR, e->itr_until_ns - now);
         return;
     }
-    timer_stop(e, TIMER_ITR);
     e->itr_until_ns = now + interval_ns(e);
     e->level = 1;
     e->pci->intx_set(e->function, 1);
@@ -73,6 +74,7 @@ void irq_throttled(struct e1000 *e)
     for (uint32_t id = TIMER_RDTR; id <= TIMER_TADV; id++)
         if (e->deadline_ns[id])
             wait_until(e, id, e->deadline_ns[id]);
+    timer_stop(e, TIMER_ITR); /* waits anew, or no longer */
     irq_update(e);
 }
 

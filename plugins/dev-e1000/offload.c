@@ -11,6 +11,7 @@
 #include "e1000.h"
 
 #include <backplane/util/le.h>
+#include <backplane/util/offload.h>
 #include <errno.h>
 #include <string.h>
 
@@ -31,76 +32,46 @@
 #define GSO_TCPV4 1u
 #define GSO_TCPV6 4u
 
-static uint32_t be16(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 8 | at[1];
-}
-
-static void put_be16(uint8_t *at, uint32_t value)
-{
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
-}
-
-static uint32_t be32(const uint8_t *at)
-{
-    return be16(at) << 16 | be16(at + 2);
-}
-
 static void put_be32(uint8_t *at, uint32_t value)
 {
-    put_be16(at, value >> 16);
-    put_be16(at + 2, value);
+    bp_put_be16(at, value >> 16);
+    bp_put_be16(at + 2, value);
 }
 
-static uint16_t fold(uint64_t sum)
+/* In UDP 0 says that there is none (RFC 768). */
+static void put_checksum(uint8_t *at, uint32_t sum, int zero_is_none)
 {
-    while (sum >> 16)
-        sum = (sum & 0xffffu) + (sum >> 16);
-    return (uint16_t)sum;
+    sum = ~sum & 0xffffu;
+    bp_put_be16(at, !sum && zero_is_none ? 0xffffu : sum);
 }
 
-/* What leaves the top comes in at the bottom. */
-static uint64_t add_word(uint64_t sum, const uint8_t *at)
+void offload_complete(uint8_t *frame, uint32_t len, const struct bp_frame *f,
+                      struct e1000_known *known)
 {
-    uint64_t word = bp_le64(at);
+    uint32_t start = f->csum_start, offset = f->csum_offset, rest;
 
-    sum += word;
-    return sum + (sum < word);
+    if (start >= len || offset + 2 > len - start)
+        return;
+    rest = bp_be16(frame + start + offset);
+    put_checksum(frame + start + offset, bp_sum(frame + start, len - start, 0),
+                 offset == UDP_CHECKSUM);
+    known->at = start;
+    known->sum = 0xffffu - rest; /* with the checksum the rest of the sum is all that is left */
 }
 
-uint16_t ones_sum(const uint8_t *data, uint32_t len, uint32_t start)
+uint32_t offload_sum(const uint8_t *frame, uint32_t len, uint32_t body, uint32_t start,
+                     const struct e1000_known *known)
 {
-    uint64_t sum = 0;
-    uint16_t folded;
+    uint32_t sum = 0, end;
 
-    /* In little endian words; the sum's bytes change places at the end (RFC 1071). */
-    for (; len >= 32; len -= 32, data += 32)
-        sum = add_word(add_word(add_word(add_word(sum, data), data + 8), data + 16), data + 24);
-    sum = (sum & 0xffffffffu) + (sum >> 32);
-    for (; len >= 4; len -= 4, data += 4)
-        sum += bp_le32(data);
-    if (len >= 2) {
-        sum += bp_le16(data);
-        data += 2;
-        len -= 2;
+    if (known->at && known->at != KNOWN_GOOD && known->at >= start && known->at <= body) {
+        sum = (known->at - start) & 1u ? bp_sum_swap(known->sum) : known->sum;
+        sum = bp_sum(frame + start, known->at - start, sum);
+        end = bp_sum(frame + body, len - body, 0); /* the FCS */
+        sum = bp_sum_fold((uint64_t)sum + ((body - start) & 1u ? bp_sum_swap(end) : end));
     }
-    if (len)
-        sum += *data;
-    folded = fold(sum);
-    return fold((uint64_t)start + (uint16_t)(folded << 8 | folded >> 8));
-}
-
-int offload_complete(uint8_t *frame, uint32_t len, uint32_t start, uint32_t offset)
-{
-    uint16_t sum;
-
-    if (start >= len || offset > len || start + offset + 2 > len)
-        return 0;
-    sum = (uint16_t)~ones_sum(frame + start, len - start, 0);
-    /* In UDP 0 says that there is none (RFC 768). */
-    put_be16(frame + start + offset, !sum && offset == UDP_CHECKSUM ? 0xffffu : sum);
-    return 1;
+    /* 0 and 0xffff are the same number; which of them it is only the bytes say. */
+    return sum ? sum : bp_sum(frame + start, len - start, 0);
 }
 
 /* The checksum from `css` to `cse` (0: to the end) is put at `cso`, if all three lie in the packet;
@@ -109,12 +80,10 @@ static void put_sum(uint8_t *data, uint32_t len, uint32_t css, uint32_t cso, uin
                     int zero_is_none)
 {
     uint32_t end = cse ? cse + 1 : len;
-    uint16_t sum;
 
     if (end > len || css >= end || cso + 2 > len)
         return;
-    sum = (uint16_t)~ones_sum(data + css, end - css, 0);
-    put_be16(data + cso, !sum && zero_is_none ? 0xffffu : sum);
+    put_checksum(data + cso, bp_sum(data + css, end - css, 0), zero_is_none);
 }
 
 static void put_sums(uint8_t *data, uint32_t len, const struct e1000_context *c, uint32_t popts)
@@ -136,20 +105,20 @@ static void fix_header(uint8_t *h, uint32_t len, const struct e1000_context *c, 
 
     if (c->tucmd & TUCMD_IP) {
         if (ip + 6 <= end) {
-            put_be16(h + ip + 2, len - ip);
-            put_be16(h + ip + 4, be16(h + ip + 4) + index);
+            bp_put_be16(h + ip + 2, len - ip);
+            bp_put_be16(h + ip + 4, bp_be16(h + ip + 4) + index);
         }
     } else if (ip + IPV6_BYTES <= end) {
-        put_be16(h + ip + 4, len - ip - IPV6_BYTES);
+        bp_put_be16(h + ip + 4, len - ip - IPV6_BYTES);
     }
     if (c->tucmd & TUCMD_TCP) {
         if (tu + TCP_FLAGS_AT + 1 <= end) {
-            put_be32(h + tu + 4, be32(h + tu + 4) + offset);
+            put_be32(h + tu + 4, bp_be32(h + tu + 4) + offset);
             if (!last)
                 h[tu + TCP_FLAGS_AT] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
         }
     } else if (tu + 6 <= end) {
-        put_be16(h + tu + 4, len - tu);
+        bp_put_be16(h + tu + 4, len - tu);
     }
 }
 
@@ -157,14 +126,14 @@ static void fix_header(uint8_t *h, uint32_t len, const struct e1000_context *c, 
 static void add_length(uint8_t *h, uint32_t len, const struct e1000_context *c)
 {
     if (c->tucso + 2u <= c->hdrlen && c->tucss < len)
-        put_be16(h + c->tucso, fold((uint64_t)be16(h + c->tucso) + (len - c->tucss)));
+        bp_put_be16(h + c->tucso, bp_sum_fold((uint64_t)bp_be16(h + c->tucso) + (len - c->tucss)));
 }
 
 static void put_tag(struct e1000 *e, uint8_t *at)
 {
     memmove(at, at + VLAN_BYTES, 12);
-    put_be16(at + 12, e->reg[R_VET]);
-    put_be16(at + 14, e->tx.tag);
+    bp_put_be16(at + 12, e->reg[R_VET]);
+    bp_put_be16(at + 14, e->tx.tag);
 }
 
 /* May the backend segment it? Only what it would segment as the context says. */
@@ -183,7 +152,7 @@ static int can_go_whole(const struct e1000 *e)
     if ((t->popts & sums) != sums || ip != ETHER_BYTES || tu < ip + 20 || tu + 20 > c->hdrlen ||
         c->tucso != tu + 16 || c->tucse || t->size - ip > 0xffffu)
         return 0;
-    if (be16(h + 12) != (is4 ? ETHER_IPV4 : ETHER_IPV6) || h[ip] >> 4 != (is4 ? 4u : 6u))
+    if (bp_be16(h + 12) != (is4 ? ETHER_IPV4 : ETHER_IPV6) || h[ip] >> 4 != (is4 ? 4u : 6u))
         return 0;
     if (is4 && (c->ipcso != ip + 10 || (h[ip] & 15u) * 4u != tu - ip || h[ip + 9] != PROTOCOL_TCP))
         return 0;
@@ -336,20 +305,22 @@ uint32_t offload_frame(struct e1000 *e, struct bp_frame *frame, struct bp_buf *b
 
 /* ---- received frames ---- */
 
-/* The transport's checksum, of `len` bytes at `data`; `pseudo` is the rest of the sum. */
+/* The transport's checksum, of `len` bytes at `data`; `addresses`, `room` bytes, are its pseudo
+ * header's. */
 static uint32_t verify_transport(const uint8_t *data, uint32_t len, uint32_t protocol,
-                                 uint64_t pseudo, int good)
+                                 const uint8_t *addresses, uint32_t room, int good)
 {
     if (protocol == PROTOCOL_TCP ? len < 20 : protocol != PROTOCOL_UDP || len < 8)
         return 0;
-    if (protocol == PROTOCOL_UDP && !be16(data + 6))
+    if (protocol == PROTOCOL_UDP && !bp_be16(data + 6))
         return 0; /* has none */
-    if (!good && ones_sum(data, len, fold(pseudo + protocol + len)) != 0xffffu)
-        return RX_TCPE << 8 | RX_TCPCS;
-    return RX_TCPCS;
+    if (good || bp_sum(data, len, bp_sum(addresses, room, bp_sum_fold((uint64_t)protocol + len))) ==
+                    0xffffu)
+        return RX_TCPCS;
+    return RX_TCPE << 8 | RX_TCPCS;
 }
 
-/* `good` is the offset of a header from `ip` on. */
+/* `good` is the offset, from `ip` on, of a header whose checksum is known to be right; KNOWN_*. */
 static uint32_t verify_ipv4(const struct e1000 *e, const uint8_t *ip, uint32_t room, uint32_t good)
 {
     uint32_t header, total, result = 0;
@@ -357,14 +328,14 @@ static uint32_t verify_ipv4(const struct e1000 *e, const uint8_t *ip, uint32_t r
     if (room < 20 || ip[0] >> 4 != 4)
         return 0;
     header = (ip[0] & 15u) * 4u;
-    total = be16(ip + 2);
+    total = bp_be16(ip + 2);
     if (header < 20 || header > room || total < header || total > room)
         return 0;
     if (e->reg[R_RXCSUM] & RXCSUM_IPOFL)
-        result |= ones_sum(ip, header, 0) == 0xffffu ? RX_IPCS : RX_IPE << 8 | RX_IPCS;
-    if ((e->reg[R_RXCSUM] & RXCSUM_TUOFL) && !(be16(ip + 6) & 0x3fffu))
-        result |= verify_transport(ip + header, total - header, ip[9], ones_sum(ip + 12, 8, 0),
-                                   good == GOOD_ANY || good == header);
+        result |= bp_sum(ip, header, 0) == 0xffffu ? RX_IPCS : RX_IPE << 8 | RX_IPCS;
+    if ((e->reg[R_RXCSUM] & RXCSUM_TUOFL) && !(bp_be16(ip + 6) & 0x3fffu))
+        result |= verify_transport(ip + header, total - header, ip[9], ip + 12, 8,
+                                   good == KNOWN_GOOD || good == header);
     return result;
 }
 
@@ -374,11 +345,11 @@ static uint32_t verify_ipv6(const struct e1000 *e, const uint8_t *ip, uint32_t r
 
     if (room < IPV6_BYTES || ip[0] >> 4 != 6 || !(e->reg[R_RXCSUM] & RXCSUM_TUOFL))
         return 0;
-    len = be16(ip + 4);
+    len = bp_be16(ip + 4);
     if (len > room - IPV6_BYTES)
         return 0;
-    return verify_transport(ip + IPV6_BYTES, len, ip[6], ones_sum(ip + 8, 32, 0),
-                            good == GOOD_ANY || good == IPV6_BYTES);
+    return verify_transport(ip + IPV6_BYTES, len, ip[6], ip + 8, 32,
+                            good == KNOWN_GOOD || good == IPV6_BYTES);
 }
 
 uint32_t offload_verify(const struct e1000 *e, const uint8_t *frame, uint32_t len, uint32_t good)
@@ -386,11 +357,11 @@ uint32_t offload_verify(const struct e1000 *e, const uint8_t *frame, uint32_t le
     uint32_t at = filter_is_tagged(e, frame, len) ? ETHER_BYTES + VLAN_BYTES : ETHER_BYTES;
     uint32_t result = 0;
 
-    if (good != GOOD_ANY)
-        good = good > at ? good - at : GOOD_NONE;
-    if (len > at && be16(frame + at - 2) == ETHER_IPV4)
+    if (good != KNOWN_GOOD)
+        good = good > at ? good - at : KNOWN_NONE;
+    if (len > at && bp_be16(frame + at - 2) == ETHER_IPV4)
         result = verify_ipv4(e, frame + at, len - at, good);
-    else if (len > at && be16(frame + at - 2) == ETHER_IPV6)
+    else if (len > at && bp_be16(frame + at - 2) == ETHER_IPV6)
         result = verify_ipv6(e, frame + at, len - at, good);
     return result ? result : RX_IXSM;
 }

@@ -57,10 +57,10 @@
     X(PBA, 0x1000, RW, 0x0000007f, 0x00100030)                                                     \
     /* interrupts */                                                                               \
     X(ICR, 0x00c0, RC, ALL, 0)                                                                     \
-    X(ITR, 0x00c4, RW, 0x0000ffff, 0)                                                              \
+    X(ITR, 0x00c4, RW | BP_REG_POSTED, 0x0000ffff, 0)                                              \
     X(ICS, 0x00c8, WO, ALL, 0)                                                                     \
     X(IMS, 0x00d0, RW, 0x0001ffff, 0)                                                              \
-    X(IMC, 0x00d8, WO, ALL, 0)                                                                     \
+    X(IMC, 0x00d8, WO | BP_REG_POSTED, ALL, 0)                                                     \
     /* receive */                                                                                  \
     X(RCTL, 0x0100, RW, 0x06dfb3fe, 0)                                                             \
     X(FCRTL, 0x2160, RW, 0x8000fff8, 0)                                                            \
@@ -69,7 +69,7 @@
     X(RDBAH, 0x2804, RW | BP_REG_ADDRESS_HIGH, ALL, 0)                                             \
     X(RDLEN, 0x2808, RW | BP_REG_LENGTH, 0x000fff80, 0)                                            \
     X(RDH, 0x2810, RW, 0x0000ffff, 0)                                                              \
-    X(RDT, 0x2818, RW | BP_REG_DOORBELL, 0x0000ffff, 0)                                            \
+    X(RDT, 0x2818, RW | BP_REG_DOORBELL | BP_REG_POSTED, 0x0000ffff, 0)                            \
     X(RDTR, 0x2820, RW, 0x0000ffff, 0)                                                             \
     X(RXDCTL, 0x2828, RW, 0x013f3f3f, 0x01010000)                                                  \
     X(RADV, 0x282c, RW, 0x0000ffff, 0)                                                             \

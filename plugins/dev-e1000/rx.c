@@ -17,6 +17,10 @@
 #define CHAIN_MAX 256u   /* descriptors of one frame, empty ones included */
 #define LONG_FRAME 1518u /* without LPE and FCS (13.4.22) */
 
+/* Between two looks for descriptors: at first, and at most. */
+#define LOOK_LEAST_NS UINT64_C(50000)
+#define LOOK_MOST_NS UINT64_C(10000000)
+
 /* bp_frame.flags */
 #define NEEDS_CSUM 1u
 #define DATA_VALID 2u
@@ -103,24 +107,26 @@ struct verdict {
     uint32_t checksum, tag;
 };
 
+/* Eight bytes, at a multiple of eight: the guest sees all of them, or none. */
 static void write_back(struct e1000 *e, uint64_t at, uint32_t len, const struct verdict *v,
                        uint32_t status)
 {
-    uint64_t one = 1;
-    uint8_t raw[8], *done;
+    uint64_t bytes = 8;
+    uint8_t raw[8];
+    uint64_t *to = e->host->dma_map(e->node, at + 8, &bytes, BP_DMA_WRITE), value;
 
     bp_put_le16(raw, (uint16_t)len);
     raw[2] = (uint8_t)(v->checksum >> 8); /* as it would stand in the frame */
     raw[3] = (uint8_t)v->checksum;
-    raw[4] = (uint8_t)(status & ~RX_DD);
+    raw[4] = (uint8_t)(status | RX_DD);
     raw[5] = (uint8_t)v->errors;
     bp_put_le16(raw + 6, (uint16_t)v->tag);
-    e->host->dma_write(e->node, at + 8, raw, sizeof(raw));
-    done = e->host->dma_map(e->node, at + 12, &one, BP_DMA_WRITE);
-    if (!done)
+    memcpy(&value, raw, sizeof(value));
+    if (!to)
         return;
-    __atomic_store_n(done, (uint8_t)(status | RX_DD), __ATOMIC_RELEASE);
-    e->host->dma_unmap(e->node, done, 1);
+    if (bytes == 8)
+        __atomic_store_n(to, value, __ATOMIC_RELEASE);
+    e->host->dma_unmap(e->node, to, bytes == 8 ? 8 : 0);
 }
 
 /* Descriptors of the chain in order; those of empty buffers say DD alone. */
@@ -151,6 +157,17 @@ static void advance(struct e1000 *e, uint32_t used, uint32_t available, uint32_t
         irq_raise(e, INT_RXDMT0);
 }
 
+/* The backend keeps its frame until RDT moves. The write may wait where RDT is posted: a turn of
+ * the loop brings it. */
+static void hold(struct e1000 *e)
+{
+    if (e->rx_held)
+        return;
+    e->rx_held = 1;
+    e->look_ns = LOOK_LEAST_NS;
+    rx_look(e);
+}
+
 /* `len` bytes at `data`, tag and all, that the guest shall have. */
 static int deliver(struct e1000 *e, uint8_t *data, uint32_t len, struct verdict *v, int looped)
 {
@@ -170,7 +187,7 @@ static int deliver(struct e1000 *e, uint8_t *data, uint32_t len, struct verdict 
             stat_add(e, R_RNBC, 1);
         if (looped)
             return missed(e, -ENOBUFS);
-        e->rx_held = 1;
+        hold(e);
         return err;
     }
     if (err == -ENOBUFS && c.count == CHAIN_MAX && c.left == len) {
@@ -189,12 +206,12 @@ static int deliver(struct e1000 *e, uint8_t *data, uint32_t len, struct verdict 
 
 /* A frame that has passed the filters. */
 static int accept(struct e1000 *e, uint8_t *frame, uint32_t len, int match, int tagged, int looped,
-                  uint32_t good)
+                  struct e1000_known known)
 {
     struct verdict v = {.status = match == FILTER_INEXACT ? RX_PIF : 0u};
     uint32_t start = e->reg[R_RXCSUM] & RXCSUM_PCSS, fcs = 0, sums;
     uint8_t copy[14]; /* of the header, which the tag's removal changes */
-    uint32_t wire = len;
+    uint32_t wire = len, body;
     int err;
 
     memcpy(copy, frame, sizeof(copy));
@@ -206,18 +223,19 @@ static int accept(struct e1000 *e, uint8_t *frame, uint32_t len, int match, int 
         memmove(frame + VLAN_BYTES, frame, 12);
         frame += VLAN_BYTES;
         len -= VLAN_BYTES;
-        if (good != GOOD_ANY)
-            good = good > VLAN_BYTES ? good - VLAN_BYTES : GOOD_NONE;
+        if (known.at != KNOWN_GOOD)
+            known.at = known.at >= 12 + VLAN_BYTES ? known.at - VLAN_BYTES : KNOWN_NONE;
     }
-    sums = offload_verify(e, frame, len, good);
+    sums = offload_verify(e, frame, len, known.at);
     v.status |= sums & 0xffu;
     v.errors = sums >> 8;
+    body = len;
     if (!(e->reg[R_RCTL] & RCTL_SECRC)) {
         bp_put_le32(frame + len, fcs);
         len += FCS_BYTES;
     }
     if (start < len)
-        v.checksum = (uint16_t)~ones_sum(frame + start, len - start, 0);
+        v.checksum = ~offload_sum(frame, len, body, start, &known) & 0xffffu;
     err = deliver(e, frame, len, &v, looped);
     if (err == -EAGAIN)
         return err;
@@ -227,7 +245,7 @@ static int accept(struct e1000 *e, uint8_t *frame, uint32_t len, int match, int 
     return err;
 }
 
-int rx_frame(struct e1000 *e, uint32_t len, int looped, uint32_t good)
+int rx_frame(struct e1000 *e, uint32_t len, int looped, const struct e1000_known *known)
 {
     uint8_t *frame = e->rx_frame;
     uint32_t rctl = e->reg[R_RCTL];
@@ -256,7 +274,16 @@ int rx_frame(struct e1000 *e, uint32_t len, int looped, uint32_t good)
         stat_received(e, frame, len, 0);
         return 0;
     }
-    return accept(e, frame, len, match, tagged, looped, good);
+    return accept(e, frame, len, match, tagged, looped, *known);
+}
+
+/* Ever more seldom: a guest that gives no descriptors may never do so. */
+void rx_look(struct e1000 *e)
+{
+    if (!e->rx_held)
+        return;
+    e->host->timer_set(e->node, TIMER_LOOK, e->host->clock_ns(e->node) + e->look_ns);
+    e->look_ns = 2 * e->look_ns < LOOK_MOST_NS ? 2 * e->look_ns : LOOK_MOST_NS;
 }
 
 void rx_resume(struct e1000 *e)
@@ -274,7 +301,7 @@ void rx_resume(struct e1000 *e)
 
 static int take_frame(struct e1000 *e, uint32_t queue, const struct bp_frame *frame)
 {
-    uint32_t good = frame->flags & DATA_VALID ? GOOD_ANY : GOOD_NONE;
+    struct e1000_known known = {.at = frame->flags & DATA_VALID ? KNOWN_GOOD : KNOWN_NONE};
     uint64_t len = 0;
 
     if (queue || frame->gso_type)
@@ -287,14 +314,13 @@ static int take_frame(struct e1000 *e, uint32_t queue, const struct bp_frame *fr
         memcpy(e->rx_frame + len, frame->bufs[i].data, frame->bufs[i].len);
         len += frame->bufs[i].len;
     }
-    if ((frame->flags & NEEDS_CSUM) &&
-        offload_complete(e->rx_frame, (uint32_t)len, frame->csum_start, frame->csum_offset))
-        good = frame->csum_start;
+    if (frame->flags & NEEDS_CSUM)
+        offload_complete(e->rx_frame, (uint32_t)len, frame, &known);
     if (len < FRAME_MIN) {
         memset(e->rx_frame + len, 0, FRAME_MIN - len);
         len = FRAME_MIN;
     }
-    return rx_frame(e, (uint32_t)len, 0, good);
+    return rx_frame(e, (uint32_t)len, 0, &known);
 }
 
 /* One interrupt for all frames that come one after the other. */

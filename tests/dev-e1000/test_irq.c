@@ -115,6 +115,28 @@ static void throttle_is_128_us_at_least(void **state)
     nic_free(n);
 }
 
+/* One that waits is seen to when ITR changes, too. */
+static void throttle_that_changes_holds_what_waits_as_long_as_it_says(void **state)
+{
+    struct nic *n = nic_started();
+
+    (void)state;
+    wr(n, E1000_IMS, INT_RXT0);
+    for (uint32_t itr = 0; itr <= 2000; itr += 2000) {
+        wr(n, E1000_ITR, 1000);
+        fake_advance_ns(n->h, 1000000);
+        rx_give_frame(n, 100);
+        assert_int_equal(intx(n), 1);
+        rd(n, E1000_ICR);
+        rx_give_frame(n, 100);
+        assert_int_equal(intx(n), 0);
+        wr(n, E1000_ITR, itr);
+        assert_int_equal(intx(n), !itr);
+        rd(n, E1000_ICR);
+    }
+    nic_free(n);
+}
+
 static void cause_that_is_read_while_throttled_does_not_interrupt(void **state)
 {
     struct nic *n = nic_started();
@@ -286,6 +308,7 @@ int main(void)
         cmocka_unit_test(writing_icr_clears_bits),
         cmocka_unit_test(throttle_keeps_interrupts_apart),
         cmocka_unit_test(throttle_is_128_us_at_least),
+        cmocka_unit_test(throttle_that_changes_holds_what_waits_as_long_as_it_says),
         cmocka_unit_test(cause_that_is_read_while_throttled_does_not_interrupt),
         cmocka_unit_test(rdtr_waits_for_silence_and_radv_for_no_longer),
         cmocka_unit_test(fpd_ends_the_wait),

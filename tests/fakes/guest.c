@@ -197,6 +197,11 @@ uint64_t fake_now_ns(struct fake_host *h)
     return h->now_ns;
 }
 
+uint64_t fake_timer_ns(struct fake_host *h, uint32_t id)
+{
+    return id < TIMERS_MAX ? h->timers[id] : UINT64_MAX;
+}
+
 void fake_poll_late(struct fake_host *h)
 {
     for (unsigned i = 0; i < WATCHES_MAX; i++) {

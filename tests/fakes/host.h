@@ -57,6 +57,8 @@ unsigned fake_msis(struct fake_host *h, uint64_t *address, uint32_t *data);
 void fake_advance_ns(struct fake_host *h, uint64_t ns);
 void fake_set_utc_ns(struct fake_host *h, uint64_t ns);
 uint64_t fake_now_ns(struct fake_host *h);
+/* When timer `id` fires, guest time; UINT64_MAX: it is not armed. */
+uint64_t fake_timer_ns(struct fake_host *h, uint32_t id);
 /* Polls the watched fds for up to `timeout_ms` and calls what is ready; the number of callbacks. */
 unsigned fake_poll(struct fake_host *h, int timeout_ms);
 /* Calls each watch with what it waits for, ready or not: a loop may have learnt of it before
