@@ -17,7 +17,9 @@
 
 #include <backplane/util/log.h>
 
-#define FRAMES_AT_ONCE 64u
+/* Before others on the loop have their turn. */
+#define FRAMES_AT_ONCE 256u
+#define BYTES_AT_ONCE (4u << 20)
 #define STUCK_MAX 16u
 #define PIECES_MAX 64u
 
@@ -115,13 +117,15 @@ static uint32_t read_frame(struct tap *t, struct tap_queue *q, uint8_t *to)
 static void receive_some(struct tap *t, uint32_t queue)
 {
     struct tap_queue *q = &t->queues[queue];
+    uint32_t bytes = 0;
 
-    for (uint32_t i = 0; i < FRAMES_AT_ONCE && !q->held; i++) {
+    for (uint32_t i = 1; i <= FRAMES_AT_ONCE && bytes < BYTES_AT_ONCE && !q->held; i++) {
         if (!q->len)
             q->len = read_frame(t, q, q->buffer);
         if (!q->len)
             return;
-        if (!q->ahead_len && i + 1 < FRAMES_AT_ONCE)
+        bytes += q->len;
+        if (!q->ahead_len && i < FRAMES_AT_ONCE && bytes < BYTES_AT_ONCE)
             q->ahead_len = read_frame(t, q, q->ahead);
         deliver(t, queue);
         if (!q->len)

@@ -225,8 +225,10 @@ int net_receive(void *self, uint32_t queue, const struct bp_frame *frame)
     int err = receive(net, n, frame);
 
     net->heard |= 1u << n / 2;
-    /* The guest is told of frames that come one after the other together. */
-    if (v->queues[n].staged_count && (!frame->more || err == -EAGAIN))
+    /* The guest is told of frames that come one after the other together, but is not to be idle
+     * until its queue is full. */
+    if (v->queues[n].staged_count &&
+        (!frame->more || err == -EAGAIN || v->queues[n].staged_count == QUEUE_STAGED))
         virtio_publish(v, n);
     return err;
 }
