@@ -15,6 +15,7 @@
 #       --memory MIB                   of the host, default 1024
 #       --cpus N                       of the host, default 1: with two, guests stand still or die (see lab_boot)
 #       --limit SECONDS                then it is ended, default 300; status 124
+#       --fine-timers                  of the host, as real ones have; every other boot stands still (see lab_boot)
 #       --qemu WORD                    one more word of QEMU's command line
 # QEMU's own words are in DIR/qemu.log. After a boot DIR/result.log holds what was written to /dev/ttyS1 in the lab.
 
@@ -84,7 +85,7 @@ lab_watch() {
 }
 
 lab_boot() {
-    local dir=$1 memory=1024 cpus=1 limit=300 interactive='' status=0 more=()
+    local dir=$1 memory=1024 cpus=1 limit=300 interactive='' status=0 more=() timers='nohz=off highres=off'
 
     shift
     while [ $# -gt 0 ]; do
@@ -93,6 +94,7 @@ lab_boot() {
         --memory) memory=$2; shift ;;
         --cpus) cpus=$2; shift ;;
         --limit) limit=$2; shift ;;
+        --fine-timers) timers= ;;
         --qemu) more+=("$2"); shift ;;
         *) die "lab_boot: unknown option $1" ;;
         esac
@@ -101,7 +103,7 @@ lab_boot() {
     # Three faults of QEMU's emulation (7.2; docs/testing.md has how they were found) shape this command:
     # - VMRUN with an interrupt to inject leaves it in QEMU's exception_index: a kick of the virtual CPU that brings no
     #   interrupt of its own then delivers it again, whatever RFLAGS.IF says. Such kicks come from other virtual CPUs:
-    #   hence one.
+    #   hence one; and from timers that are set anew all the time, as fine ones are.
     # - VMRUN with V_IRQ set updates interrupt_request without QEMU's lock, and the host's timer interrupt that comes just
     #   then is lost. A one-shot timer is then never set again; a periodic one heals that at its next tick: hence nohz=off
     #   and highres=off.
@@ -110,8 +112,7 @@ lab_boot() {
     local command=(qemu-system-x86_64 -accel tcg -cpu 'EPYC,+svm,+npt'
         -M pc -nodefaults -no-user-config -display none -no-reboot
         -m "$memory" -smp "$cpus" -kernel "$(cat "$dir/kernel")" -initrd "$dir/lab.cpio"
-        -append "console=ttyS0 panic=-1 quiet cryptomgr.notests mitigations=off tsc=reliable no_timer_check \
-nohz=off highres=off"
+        -append "console=ttyS0 panic=-1 quiet cryptomgr.notests mitigations=off tsc=reliable no_timer_check $timers"
         -serial stdio -serial "file:$dir/result.log" ${more[@]+"${more[@]}"})
     rm -f "$dir/result.log"
     if [ -n "$interactive" ]; then
