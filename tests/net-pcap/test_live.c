@@ -8,6 +8,7 @@
  */
 #include "folder.h"
 
+#include <backplane/util/finish.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -183,6 +184,35 @@ static void bad_97_frames_that_do_not_fit_are_lost_with_one_line(void **state)
     TURN_UNTIL(p, p->b->got == 1);
 }
 
+/* The model takes no offloads: a frame with one would go out with a checksum that is none, or as a
+ * packet that no wire carries. */
+static void bad_97_unfinished_frames_are_lost_and_counted(void **state)
+{
+    struct pair *p = *state;
+    uint8_t frame[LINK_TCP(1200)];
+    struct bp_buf buf = {frame, 60};
+    struct bp_frame f = {.size = sizeof(f), .nbufs = 1, .bufs = &buf};
+
+    p->a->only = p->b->only = "\x08\x00"; /* IPv4, which nobody else here speaks */
+    link_udp(frame, 60, 7);
+    f.flags = BP_HDR_NEEDS_CSUM;
+    f.csum_start = 34;
+    f.csum_offset = 6;
+    assert_int_equal(p->a->net->send(p->a->self, 0, &f, 1), 1);
+    f.flags = 0;
+    f.gso_type = 0x7f; /* there is no such kind */
+    assert_int_equal(p->a->net->send(p->a->self, 0, &f, 1), 1);
+    link_large_tcp(p->a, frame, 1200, 500);
+    link_udp(frame, 70, 7);
+    assert_int_equal(link_send(p->a, frame, 70), 1);
+    TURN_UNTIL(p, p->b->got);
+    assert_int_equal(p->b->got, 1);
+    assert_memory_equal(p->b->last, frame, 70);
+    fake_ops(p->a->host)->stop(p->a->self);
+    assert_string_equal(fake_log(p->a->host, NULL), "lost 0 frames for the guest and 3 from it");
+    assert_int_equal(fake_ops(p->a->host)->start(p->a->self), 0);
+}
+
 static void bad_97_interface_that_is_deleted_takes_the_link_down(void **state)
 {
     struct pair *p = *state;
@@ -324,6 +354,7 @@ int main(void)
         PAIR_TEST(back_pressure_keeps_frames_in_order),
         PAIR_TEST(a_pause_leaves_frames_with_the_kernel),
         PAIR_TEST(bad_97_frames_that_do_not_fit_are_lost_with_one_line),
+        PAIR_TEST(bad_97_unfinished_frames_are_lost_and_counted),
         PAIR_TEST(bad_97_interface_that_is_deleted_takes_the_link_down),
         PAIR_TEST(bad_97_interface_that_is_down_for_a_while_goes_on_later),
         PAIR_TEST(bad_97_interface_that_is_not_there_is_told),
