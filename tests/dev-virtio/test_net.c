@@ -732,6 +732,55 @@ static void state_moves_and_the_guest_announces_itself(void **state)
     wire = first;
 }
 
+/* A large packet that waits when the state moves is for the network that is there then: cut for one
+ * that takes none, of which the rest follows what went out before; given whole to one that does. */
+static void a_large_packet_that_waits_moves(void **state)
+{
+    static const struct {
+        uint32_t takes, room, takes_then, count_then;
+    } cases[] = {{15, 0, 0, 7}, {0, 3, 0, 4}, {0, 3, 15, 1}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fake_net *first = fake_net_new(), *second = fake_net_new();
+        struct net_config here = {.queues = 1, .offloads = 1}, there = here;
+        struct rig *from, *to;
+        uint32_t len;
+
+        first->offloads = cases[i].takes;
+        first->room = cases[i].room;
+        second->offloads = cases[i].takes_then;
+        here.net = fake_peer(BP_NET_ID, &fake_net_ops, first);
+        from = rig_new("net", &here, *state);
+        there.net = fake_peer(BP_NET_ID, &fake_net_ops, second);
+        to = rig_new("net", &there, *state);
+        rig_start(from, BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4), 2);
+        len = make_tcp(from, 10000, 1448);
+        transmit(from, len);
+        assert_false(rig_used(from, TX, NULL, NULL));
+        memcpy(fake_ram(to->host), fake_ram(from->host), FAKE_RAM_BYTES);
+        memcpy(to->queues, from->queues, sizeof(to->queues));
+        fake_move_state(from->host, to->host);
+        fake_advance_ns(to->host, 0);
+        assert_true(rig_used(to, TX, NULL, NULL));
+        assert_int_equal(first->count, cases[i].room);
+        assert_int_equal(second->count, cases[i].count_then);
+        for (uint32_t k = 0; k < second->count; k++) {
+            const struct fake_net_frame *s = &second->sent[k];
+
+            assert_int_equal(s->frame.gso_type, second->offloads ? BP_GSO_TCPV4 : BP_GSO_NONE);
+            if (second->offloads)
+                assert_memory_equal(s->data, rig_ram(to, FRAME), len);
+            else
+                assert_int_equal(bp_be32(s->data + 38), 100 + 1448 * (7 - second->count + k));
+            assert_true(second->offloads || is_sound(s->data, s->len));
+        }
+        rig_free(to);
+        rig_free(from);
+        fake_net_free(second);
+        fake_net_free(first);
+    }
+}
+
 /* ---- what a guest should not do ---- */
 
 static void bad_51_transmit_shorter_than_its_header(void **state)
@@ -924,6 +973,7 @@ static const struct CMUnitTest tests[] = {
     RIG_EACH(every_pair_of_queues_works, NULL, NULL),
     RIG_EACH(a_frame_that_waits_goes_with_its_pair, NULL, NULL),
     RIG_EACH(state_moves_and_the_guest_announces_itself, setup, teardown),
+    RIG_EACH(a_large_packet_that_waits_moves, NULL, NULL),
     RIG_EACH(bad_46_frames_after_reset, setup, teardown),
     RIG_EACH(bad_45_frames_that_change_when_they_were_read, setup, teardown),
     RIG_EACH(bad_51_num_buffers_of_the_driver_is_ignored, setup, teardown),
