@@ -24,6 +24,7 @@
     1u /* output that a snapshot brought: the backend does not know that it waits                  \
         */
 
+#define HALF_BITS_MAX 24u /* of a character: start bit, 8 bits, parity, two stop bits */
 #define RESET_DIVISOR 12u /* 9600 baud; the chip's own is undefined after power up */
 
 /* Everything is [dom]. */
@@ -52,6 +53,7 @@ struct uart {
     uint16_t divisor;
     uint16_t port;
     uint64_t rx_deadline_ns; /* when the FIFO has been left alone for four characters */
+    uint64_t rx_timer_ns;    /* when TIMER_RX expires */
     uint8_t tx[UART_FIFO];
     uint8_t rx[UART_FIFO];
     uint8_t rx_errors[UART_FIFO]; /* LSR_CHAR_ERRORS of each byte */
@@ -101,30 +103,40 @@ static void update_irq(struct uart *u)
 /* ---- receiver
  * ------------------------------------------------------------------------------------ */
 
-/* Four characters of start bit, word, parity and stop bits, 16 clocks per divisor a bit
- * (8.4, 8.11). */
+/* Four characters of so many half bits, 16 clocks per divisor a bit (8.11). */
+static uint64_t characters_ns(const struct uart *u, uint32_t half_bits, uint32_t divisor)
+{
+    return 4u * UINT64_C(1000000000) * half_bits * 8u * divisor / u->clock;
+}
+
+/* A character is start bit, word, parity and stop bits (8.4). */
 static uint64_t timeout_ns(const struct uart *u)
 {
     uint32_t word = 5u + (u->lcr & LCR_WORD);
     uint32_t half_bits = 2u * (1u + word + (u->lcr & LCR_PARITY ? 1u : 0u)) + 2u;
-    uint64_t divisor = u->divisor ? u->divisor : 1u; /* the chip would stand still for ever */
 
     if (u->lcr & LCR_STOP)
         half_bits += word == 5 ? 1u : 2u;
-    return 4u * UINT64_C(1000000000) * half_bits * 8u * divisor / u->clock;
+    /* With a divisor of 0 the chip would stand still for ever. */
+    return characters_ns(u, half_bits, u->divisor ? u->divisor : 1u);
+}
+
+static void set_rx_timer(struct uart *u)
+{
+    u->rx_armed = 1;
+    u->rx_timer_ns = u->rx_deadline_ns;
+    u->host->timer_set(u->node, TIMER_RX, u->rx_timer_ns);
 }
 
 /* The FIFO was written or read: the time-out starts anew. The timer is left to expire early, which
- * is cheaper than moving it for every byte. */
+ * is cheaper than moving it for every byte; after a change to a faster rate it would be late. */
 static void restart_timeout(struct uart *u)
 {
     if (!(u->fcr & FCR_ENABLE) || !u->rx_count)
         return;
     u->rx_deadline_ns = u->host->clock_ns(u->node) + timeout_ns(u);
-    if (!u->rx_armed) {
-        u->rx_armed = 1;
-        u->host->timer_set(u->node, TIMER_RX, u->rx_deadline_ns);
-    }
+    if (!u->rx_armed || u->rx_deadline_ns < u->rx_timer_ns)
+        set_rx_timer(u);
 }
 
 static void rx_timer(struct uart *u)
@@ -133,8 +145,7 @@ static void rx_timer(struct uart *u)
     if (!(u->fcr & FCR_ENABLE) || !u->rx_count)
         return;
     if (u->host->clock_ns(u->node) < u->rx_deadline_ns) {
-        u->rx_armed = 1;
-        u->host->timer_set(u->node, TIMER_RX, u->rx_deadline_ns);
+        set_rx_timer(u);
         return;
     }
     u->rx_timed_out = 1;
@@ -678,15 +689,16 @@ static int check_loaded(const struct uart *u)
     for (uint32_t i = 0; i < u->rx_count && i < UART_FIFO; i++)
         bad += u->rx_errors[(u->rx_head + i) % UART_FIFO] ? 1u : 0u;
     return u->tx_head < UART_FIFO && u->rx_head < UART_FIFO && u->tx_count <= fifo_size(u) &&
-           u->rx_count <= fifo_size(u) && u->rx_bad == bad && !(u->ier & ~IER_MASK) &&
-           !(u->mcr & ~MCR_MASK) && !(u->fcr & ~FCR_STORED) && !(u->lsr_errors & ~LSR_ERRORS) &&
-           ((u->fcr & FCR_ENABLE) || !u->fcr);
+           u->rx_count <= fifo_size(u) && u->rx_bad == bad && (u->rx_count || !u->rx_timed_out) &&
+           !(u->ier & ~IER_MASK) && !(u->mcr & ~MCR_MASK) && !(u->fcr & ~FCR_STORED) &&
+           !(u->lsr_errors & ~LSR_ERRORS) && ((u->fcr & FCR_ENABLE) || !u->fcr);
 }
 
 static int uart_after_load(void *self)
 {
     struct uart *u = self;
     uint8_t armed = u->rx_armed;
+    uint64_t latest = u->host->clock_ns(u->node) + characters_ns(u, HALF_BITS_MAX, UINT16_MAX);
 
     if (!check_loaded(u)) {
         uart_reset(u, BP_RESET_COLD);
@@ -694,9 +706,10 @@ static int uart_after_load(void *self)
                              "the snapshot's serial port is in a state that no 16550A can have; "
                              "the file is damaged");
     }
-    u->rx_armed = armed != 0;
+    if (u->rx_deadline_ns > latest)
+        u->rx_deadline_ns = latest;
     if (armed)
-        u->host->timer_set(u->node, TIMER_RX, u->rx_deadline_ns);
+        set_rx_timer(u);
     if (u->tx_count)
         u->host->timer_set(u->node, TIMER_KICK, 0);
     update_break(u);

@@ -383,6 +383,23 @@ static void time_out_knows_the_frame(void **state)
     }
 }
 
+static void time_out_is_that_of_the_newest_rate(void **state)
+{
+    struct fixture *f = *state;
+
+    bring_up(f, FCR_ENABLE | 0xc0, IER_ERBFI);
+    out(f, LCR, LCR_DLAB);
+    out(f, DLM, 0xff);
+    out(f, LCR, 3);
+    fake_char_give(f->chr, "a", 1); /* half a minute */
+    out(f, LCR, LCR_DLAB);
+    out(f, DLM, 0);
+    out(f, LCR, 3);
+    fake_char_give(f->chr, "b", 1);
+    fake_advance_ns(f->host, TIMEOUT_NS);
+    assert_int_equal(in(f, IIR), IIR_FIFO | IIR_CTI);
+}
+
 static void no_time_out_in_16450_mode(void **state)
 {
     struct fixture *f = *state;
@@ -813,6 +830,43 @@ static void bad_snapshot_is_refused_and_the_port_reset(void **state)
     }
 }
 
+static void put_field(struct fixture *f, const char *name, uint64_t value)
+{
+    const struct bp_field *field = fake_ops(f->host)->fields;
+
+    while (strcmp(field->name, name) != 0)
+        field++;
+    memcpy((uint8_t *)fake_self(f->host) + field->offset, &value, field->width);
+}
+
+/* A time-out of an empty FIFO would interrupt for ever: no read of RBR ends it. */
+static void bad_snapshot_with_a_time_out_of_nothing_is_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    bring_up(f, FCR_ENABLE, IER_ERBFI);
+    fake_ops(f->host)->stop(fake_self(f->host));
+    put_field(f, "rx_timed_out", 1);
+    assert_int_equal(fake_ops(f->host)->after_load(fake_self(f->host)), -EINVAL);
+    fake_ops(f->host)->start(fake_self(f->host));
+    assert_int_equal(irq(f), 0);
+}
+
+/* However late a file says: half a minute is the most that a rate makes of it. */
+static void bad_snapshot_cannot_put_off_the_time_out(void **state)
+{
+    struct fixture *f = *state;
+
+    bring_up(f, FCR_ENABLE | 0xc0, IER_ERBFI);
+    fake_char_give(f->chr, "a", 1);
+    fake_ops(f->host)->stop(fake_self(f->host));
+    put_field(f, "rx_deadline_ns", UINT64_MAX);
+    assert_int_equal(fake_ops(f->host)->after_load(fake_self(f->host)), 0);
+    fake_ops(f->host)->start(fake_self(f->host));
+    fake_advance_ns(f->host, UINT64_C(30000000000));
+    assert_int_equal(in(f, IIR), IIR_FIFO | IIR_CTI);
+}
+
 static uint32_t described_uid;
 static uint32_t described_irq;
 
@@ -877,6 +931,7 @@ int main(void)
         TEST(trigger_levels_are_1_4_8_and_14),
         TEST(time_out_comes_after_four_characters_without_a_move),
         TEST(time_out_knows_the_frame),
+        TEST(time_out_is_that_of_the_newest_rate),
         TEST(no_time_out_in_16450_mode),
         TEST(line_status_interrupt_goes_when_lsr_is_read),
         TEST(break_shows_when_its_byte_is_at_the_top),
@@ -901,6 +956,8 @@ int main(void)
         TEST(bad_chardev_that_is_taken_is_told),
         TEST(snapshot_carries_everything),
         TEST(bad_snapshot_is_refused_and_the_port_reset),
+        TEST(bad_snapshot_with_a_time_out_of_nothing_is_refused),
+        TEST(bad_snapshot_cannot_put_off_the_time_out),
         TEST(acpi_numbers_ports_as_com1_to_com4),
     };
 
