@@ -136,8 +136,6 @@ static int chip_attach(void *self, uint32_t vcpu, const struct bp_irqchip_vcpu *
         .tsc = user->tsc,
         .tsc_hz = user->tsc_hz,
     };
-    view->pending = &l->pending;
-    view->deadline_ns = &l->deadline_ns;
     lapic_reset(l, true);
 
     pthread_mutex_lock(&chip->attach_lock);
@@ -153,6 +151,8 @@ static int chip_attach(void *self, uint32_t vcpu, const struct bp_irqchip_vcpu *
         free(l);
         return -EEXIST;
     }
+    view->pending = &l->pending;
+    view->deadline_ns = &l->deadline_ns;
     /* INTR may be up since before. */
     pthread_mutex_lock(&chip->pic.lock);
     intr = chip->pic.intr;

@@ -184,6 +184,8 @@ static void attach_refuses_what_it_cannot_use(void **state)
     user.tsc = chip_tsc;
     user.size = 16;
     assert_int_equal(c->ops->attach(c->self, 1, &user, &v.view), -EINVAL);
+    assert_null(v.view.pending); /* of none of them is there anything to read */
+    assert_null(v.view.deadline_ns);
     chip_free(c);
 }
 
