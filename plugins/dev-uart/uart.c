@@ -714,6 +714,7 @@ static int uart_after_load(void *self)
         u->host->timer_set(u->node, TIMER_KICK, 0);
     update_break(u);
     update_modem(u); /* this end's lines, whatever those of the saved one were */
+    rx_resume(u);    /* what its backend keeps is for this receiver, too */
     u->irq_level = 0;
     u->host->irq_set(u->node, u->irq, 0);
     update_irq(u);

@@ -867,6 +867,23 @@ static void bad_snapshot_cannot_put_off_the_time_out(void **state)
     assert_int_equal(in(f, IIR), IIR_FIFO | IIR_CTI);
 }
 
+/* The backend kept input for a full receiver; the one that is loaded has room, and nobody would
+ * ask for it later. */
+static void state_with_room_lets_the_backend_go_on(void **state)
+{
+    struct fixture *f = *state;
+
+    bring_up(f, FCR_ENABLE, 0);
+    assert_int_equal(fake_char_give(f->chr, "0123456789abcdefghij", 20), 16);
+    fake_ops(f->host)->stop(fake_self(f->host));
+    put_field(f, "rx_count", 0);
+    assert_int_equal(fake_ops(f->host)->after_load(fake_self(f->host)), 0);
+    assert_int_equal(f->chr->resumes, 1);
+    fake_ops(f->host)->start(fake_self(f->host));
+    fake_char_event(f->chr, BP_CHAR_BREAK);
+    assert_int_equal(in(f, LSR) & LSR_BI, LSR_BI);
+}
+
 static uint32_t described_uid;
 static uint32_t described_irq;
 
@@ -958,6 +975,7 @@ int main(void)
         TEST(bad_snapshot_is_refused_and_the_port_reset),
         TEST(bad_snapshot_with_a_time_out_of_nothing_is_refused),
         TEST(bad_snapshot_cannot_put_off_the_time_out),
+        TEST(state_with_room_lets_the_backend_go_on),
         TEST(acpi_numbers_ports_as_com1_to_com4),
     };
 
