@@ -36,15 +36,6 @@ struct run {
     uint64_t offered;
 };
 
-uint64_t fuzz_take(struct fuzz_input *in, uint32_t bytes)
-{
-    uint64_t value = 0;
-
-    for (uint32_t i = 0; i < bytes && in->left; i++, in->data++, in->left--)
-        value |= (uint64_t)*in->data << 8 * i;
-    return value;
-}
-
 uint32_t fuzz_do(struct rig *r, uint32_t n, const struct rig_buffer *buffers, uint32_t count)
 {
     uint16_t id = rig_add(r, n, buffers, count), got = 0;
@@ -276,8 +267,9 @@ static void move(struct run *run)
 {
     struct rig *from = run->rig, *to;
 
-    if (run->moves++ == MOVES_MAX)
+    if (run->moves == MOVES_MAX)
         return;
+    run->moves++;
     if (fuzz_device.settle)
         fuzz_device.settle(run->set);
     run->set ^= 1;
@@ -292,38 +284,16 @@ static void move(struct run *run)
 /* The state as a file brings it that somebody changed: refused, or gone on with. */
 static void damage(struct run *run)
 {
-    const struct bp_instance_ops *ops = fake_ops(run->rig->host);
-    uint8_t *self = fake_self(run->rig->host);
-    uint32_t fields = 0, changes = 1 + take(run, 1) % 4;
-
     if (fuzz_device.settle)
         fuzz_device.settle(run->set);
-    ops->stop(self);
-    do
-        fields++;
-    while (ops->fields[fields].name);
-    for (uint32_t i = 0; i < changes; i++) {
-        const struct bp_field *f = &ops->fields[take(run, 1) % fields];
-        uint64_t value;
-
-        self = fake_self(run->rig->host);
-        self += f->offset + (size_t)(take(run, 2) % f->count) * f->stride;
-        value = fuzz_take(&run->in, f->width);
-        memcpy(self, &value, f->width);
-    }
-    self = fake_self(run->rig->host);
-    assert_true(ops->after_load(self) <= 0);
-    assert_int_equal(ops->start(self), 0);
+    fuzz_damage(run->rig->host, &run->in);
+    fuzz_start(run->rig->host);
 }
 
 static void reset_machine(struct run *run)
 {
-    struct fake_host *h = run->rig->host;
-
-    fake_ops(h)->stop(fake_self(h));
-    fake_ops(h)->reset(fake_self(h), BP_RESET_WARM);
-    assert_int_equal(fake_ops(h)->start(fake_self(h)), 0);
-    assert_int_equal(fake_irq_level(h, RIG_IRQ), 0);
+    fuzz_reset(run->rig->host, BP_RESET_WARM);
+    assert_int_equal(fake_irq_level(run->rig->host, RIG_IRQ), 0);
 }
 
 static void rarely(struct run *run)

@@ -15,17 +15,7 @@
 #define VIRTIO_FUZZ_H
 
 #include "dev-virtio/rig.h"
-
-#include <stddef.h>
-#include <stdint.h>
-
-struct fuzz_input {
-    const uint8_t *data;
-    size_t left;
-};
-
-/* The next `bytes` bytes, up to 8, little-endian; zeroes beyond the end. */
-uint64_t fuzz_take(struct fuzz_input *in, uint32_t bytes);
+#include "instance_fuzz.h"
 
 #define FUZZ_SETS 2u /* of backends: those of the device, and those of what its state moves to */
 
