@@ -24,6 +24,7 @@
 #define OPTIONS_COMPLETION 8u /* arguments: a shell */
 #define OPTIONS_GRAPH 9u
 #define OPTIONS_COMPARE 10u /* as run */
+#define OPTIONS_COMMANDS 11u
 
 /* One call of bp_machine_set(), or with `keep` of bp_machine_default(). */
 struct setting {

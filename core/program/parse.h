@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * program/parse.h - what options.c, which reads the command line, and devices.c, which makes
- * devices of it, share. Private to these two.
+ * program/parse.h - what the files that read the command line (options.c, option_take.c,
+ * kit_options.c) and devices.c, which makes devices of it, share. Private to these.
  */
 #ifndef PROGRAM_PARSE_H
 #define PROGRAM_PARSE_H
