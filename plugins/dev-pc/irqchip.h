@@ -58,6 +58,8 @@ static inline uint32_t irqchip_lapics(const struct irqchip *chip)
     return __atomic_load_n(&chip->lapic_count, __ATOMIC_ACQUIRE);
 }
 
+/* ---- irqchip.c: wires ---- */
+
 /* Has every vCPU look whether there is something for it. Under no lock. */
 void irqchip_attention(struct irqchip *chip);
 /* INTR of the 8259s changed; under their lock. */
@@ -68,5 +70,17 @@ void irqchip_pins_ended(struct irqchip *chip, uint32_t pins);
 void irqchip_lines_ended(struct irqchip *chip, uint32_t lines);
 /* A local APIC ended `vector` and broadcasts it. Under no lock. */
 void irqchip_eoi(struct irqchip *chip, uint8_t vector);
+
+/* ---- irqchip_interface.c ---- */
+
+extern const struct bp_irqchip irqchip_interface; /* of a struct irqchip */
+
+/* ---- irqchip_regions.c ---- */
+
+#define IOAPIC_BYTES 0x1000u
+
+extern const struct bp_region_ops *const irqchip_regions[]; /* for the model's table */
+/* Makes the regions where the config has them. -errno with a sentence. */
+int irqchip_place(struct irqchip *chip);
 
 #endif
