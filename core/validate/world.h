@@ -194,6 +194,8 @@ void node_end(struct bp_node *n); /* stop, destroy, free */
 /* The plugin's code runs between these. */
 void node_enter(struct bp_node *n);
 void node_leave(struct bp_node *n);
+/* Whether the caller is inside; `n` is the domain's own node. [any] */
+bool node_is_inside(const struct bp_node *n);
 /* Fails unless the caller is inside the node's domain, or nothing runs and it is the main thread.
  * `what` is the function that the plugin called. */
 void must_be_inside(struct bp_node *n, const char *what);
@@ -201,7 +203,7 @@ void must_be_inside(struct bp_node *n, const char *what);
 /* Fails unless nothing runs and it is the main thread. */
 void must_be_main(struct bp_node *n, const char *what);
 
-extern const struct bp_host world_host;
+extern const struct bp_host world_host; /* host.c */
 
 /* Whether the guest can reach the region. [any] */
 bool region_is_mapped(const struct bp_region *r);
