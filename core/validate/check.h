@@ -22,6 +22,20 @@ struct check {
 /* Ends with name == NULL. */
 extern const struct check checks[];
 
+#ifdef __SANITIZE_THREAD__ /* some ten times as slow */
+#define ACCESSES 5000u
+#else
+#define ACCESSES 20000u /* of a check that drives an instance at random */
+#endif
+
+/* properties.c */
+void check_properties(struct world *w);
+
+/* twins.c */
+void check_reset(struct world *w);
+void check_snapshot(struct world *w);
+void check_instances(struct world *w);
+
 /* symbols.c */
 void check_symbols(struct world *w, const struct loaded *file);
 
