@@ -8,7 +8,8 @@
  * was written down. Only core/machine includes it.
  *
  *     record.c   the first: its bus and interrupt controllers with a scribe in between
- *     replica.c  the second: its VM, memory, and the bus and controllers that repeat
+ *     replica.c  the second: its VM and registers, and its steps
+ *     replica_repeat.c  its bus, which repeats
  *     replica_given.c  what the second does not run
  *     replica_memory.c, replica_chip.c, replica_watch.c, difference.c  parts of it
  *     compare.c  turns of some hundred steps, first one, then the other; what differs
@@ -176,6 +177,12 @@ void replica_free(struct replica *r);
  * or -errno with r->why. [main] */
 int replica_turn(struct replica *r, struct recording *recording, struct difference *out);
 
+/* ---- replica_repeat.c ----------------------------------------------------------------------- */
+
+extern const struct bp_bus replica_bus; /* `generation` is the replica's to set */
+/* This thread is the vCPU's: what it asks of the bus is asked by `r`. [vcpu] */
+void replica_adopt(struct replica *r);
+
 /* The recorded event that this one is, or NULL: it differs, which is noted. Outside a step one of
  * zeroes. [vcpu] */
 const struct event *replica_repeat(struct replica *r, enum event_kind kind, uint64_t address,
@@ -183,6 +190,10 @@ const struct event *replica_repeat(struct replica *r, enum event_kind kind, uint
 
 /* FERR# of the second is told: gives IGNNE#. [vcpu] */
 uint32_t replica_ferr(const struct replica *r, uint32_t level);
+
+/* What the second asked of the world in a step that ends with event `end` and the first did not, or
+ * the other way round. [vcpu] */
+void replica_compare_events(struct replica *r, struct difference *d, uint32_t end);
 
 /* ---- replica_given.c ------------------------------------------------------------------------ */
 

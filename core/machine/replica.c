@@ -2,7 +2,7 @@
  *
  * machine/replica.c - bp_machine_compare()'s second backend: a VM with a copy of the machine's
  * memory and registers, and nothing else. What its vCPU asks of the world is answered as the
- * recording has it; interrupts come where they came.
+ * recording has it (replica_repeat.c); interrupts come where they came.
  *
  * A backend with interrupt controllers of its own (cpu-kvm) is one whose interrupts cannot be
  * placed so, and which steps by TF: replica_given.c has what it does not run.
@@ -12,7 +12,6 @@
 #include "plugin/normalise.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,151 +19,7 @@
 #define RFLAGS_TF UINT64_C(0x100)
 #define AHEAD 7u /* instructions that one step by TF may take along */
 
-/* The one whose vCPU this thread is: the bus is called with nothing else that says so. */
-static __thread struct replica *running;
-
-/* ---- what is repeated ----------------------------------------------------------------------- */
-
-static const char *const kind_names[] = {
-    [EVENT_PORT_READ] = "reads port",
-    [EVENT_PORT_WRITE] = "writes port",
-    [EVENT_MEMORY_READ] = "reads a device at",
-    [EVENT_MEMORY_WRITE] = "writes a device at",
-    [EVENT_APIC_READ] = "reads its local APIC at",
-    [EVENT_APIC_WRITE] = "writes its local APIC at",
-    [EVENT_MSR_READ] = "reads MSR",
-    [EVENT_MSR_WRITE] = "writes MSR",
-    [EVENT_CR8_READ] = "reads CR8",
-    [EVENT_CR8_WRITE] = "writes CR8",
-    [EVENT_INTERRUPT] = "takes an interrupt",
-    [EVENT_TAKE] = "takes an NMI, INIT or SIPI",
-    [EVENT_FERR] = "tells FERR#",
-};
-
-static bool is_write(uint32_t kind)
-{
-    return kind == EVENT_PORT_WRITE || kind == EVENT_MEMORY_WRITE || kind == EVENT_APIC_WRITE ||
-           kind == EVENT_MSR_WRITE || kind == EVENT_CR8_WRITE;
-}
-
-static uint64_t cut(uint64_t value, uint32_t width)
-{
-    return width < 8 ? value & ((UINT64_C(1) << 8 * width) - 1) : value;
-}
-
-/* Leaves out what this backend's own interrupt controllers are asked, and FERR#: a processor that
- * waits for an interrupt tells it again and again, and not at all where one waits already. */
-static void pass_over(struct replica *r, uint32_t end)
-{
-    const struct event *events = r->recording->events;
-
-    while (r->at < end && (events[r->at].kind == EVENT_FERR ||
-                           (r->own_chip && events[r->at].kind >= EVENT_APIC_READ)))
-        r->at++;
-}
-
-/* IGNNE#, as it was when the first told this level last in the step; 1 if it did not, so that the
- * second goes on and it is seen what differs. The interrupt that ends the wait came before it. */
-uint32_t replica_ferr(const struct replica *r, uint32_t level)
-{
-    const struct recording *first = r->recording;
-    uint32_t ignne = 1;
-
-    for (uint32_t i = r->from; r->active && i < r->limit; i++)
-        if (first->events[i].kind == EVENT_FERR && first->events[i].value == level)
-            ignne = (uint32_t)first->events[i].result;
-    if (level && !ignne)
-        r->user.attention(r->user.context);
-    return ignne;
-}
-
-/* The recorded event that this one is, or NULL: it differs, which is noted. */
-const struct event *replica_repeat(struct replica *r, enum event_kind kind, uint64_t address,
-                                   uint64_t value, uint32_t width)
-{
-    static const struct event nothing;
-    const struct event *e;
-
-    if (!r->active)
-        return &nothing;
-    pass_over(r, r->limit);
-    e = r->at < r->limit ? &r->recording->events[r->at] : NULL;
-    if (e && e->kind == kind &&
-        (kind == EVENT_INTERRUPT || (e->address == address && e->width == width)) &&
-        (!is_write(kind) || cut(e->value, width) == cut(value, width))) {
-        r->at++;
-        return e;
-    }
-    if (!r->has_differed) {
-        r->has_differed = true;
-        r->differs =
-            (struct event){.kind = kind, .address = address, .value = value, .width = width};
-        r->differs_at = r->at;
-    }
-    return NULL;
-}
-
-static uint64_t mmio_read(struct bp_vcpu *vcpu, uint64_t gpa, uint32_t width)
-{
-    const struct event *e = replica_repeat(running, EVENT_MEMORY_READ, gpa, 0, width);
-
-    (void)vcpu;
-    return e ? e->value : cut(UINT64_MAX, width);
-}
-
-static void mmio_write(struct bp_vcpu *vcpu, uint64_t gpa, uint64_t value, uint32_t width)
-{
-    (void)vcpu;
-    replica_repeat(running, EVENT_MEMORY_WRITE, gpa, value, width);
-}
-
-static uint32_t pio_read(struct bp_vcpu *vcpu, uint16_t port, uint32_t width)
-{
-    const struct event *e = replica_repeat(running, EVENT_PORT_READ, port, 0, width);
-
-    (void)vcpu;
-    return e ? (uint32_t)e->value : (uint32_t)cut(UINT32_MAX, width);
-}
-
-static void pio_write(struct bp_vcpu *vcpu, uint16_t port, uint32_t value, uint32_t width)
-{
-    (void)vcpu;
-    replica_repeat(running, EVENT_PORT_WRITE, port, value, width);
-}
-
-static int resolve(struct bp_vcpu *vcpu, uint64_t gpa, struct bp_slot *out)
-{
-    const struct replica *r = running;
-
-    (void)vcpu;
-    *out = (struct bp_slot){.base = gpa & ~UINT64_C(4095), .length = 4096};
-    for (uint32_t i = 0; r && i < r->slot_count; i++) {
-        const struct bp_mem_slot *s = &r->slots[i];
-
-        if (gpa - s->gpa < s->length) {
-            *out = (struct bp_slot){.base = s->gpa,
-                                    .length = s->length,
-                                    .ram = s->host,
-                                    .ram_flags = s->flags,
-                                    .generation = r->generation};
-            return 0;
-        }
-    }
-    return -ENOENT;
-}
-
-static int enter(struct bp_vcpu *vcpu, const struct bp_slot *slot)
-{
-    (void)vcpu;
-    (void)slot;
-    return -ESTALE;
-}
-
-static void leave(struct bp_vcpu *vcpu, const struct bp_slot *slot)
-{
-    (void)vcpu;
-    (void)slot;
-}
+/* ---- life ----------------------------------------------------------------------------------- */
 
 /* Its own: neither the machine's instances, nor an end of the machine. */
 static const void *host_extension(struct bp_node *node, const char *id)
@@ -180,8 +35,6 @@ static void host_request(struct bp_node *node, uint32_t what, uint32_t code)
     (void)what;
     (void)code;
 }
-
-/* ---- life ----------------------------------------------------------------------------------- */
 
 /* A set that is moved from one vCPU to the other. */
 struct moving {
@@ -287,25 +140,18 @@ static void fill_tables(struct replica *r)
     r->host = machine_host;
     r->host.extension = host_extension;
     r->host.request = host_request;
-    r->bus = (struct bp_bus){.size = sizeof(r->bus),
-                             .generation = &r->generation,
-                             .mmio_read = mmio_read,
-                             .mmio_write = mmio_write,
-                             .pio_read = pio_read,
-                             .pio_write = pio_write,
-                             .resolve = resolve,
-                             .enter = enter,
-                             .leave = leave};
+    r->bus = replica_bus;
+    r->bus.generation = &r->generation;
     r->deadline_ns = UINT64_MAX;
     r->chip = replica_chip;
     r->chip_peer = (struct bp_peer){.ops = &r->chip, .self = r};
 }
 
-static int adopt(struct bp_vcpu *v, void *argument)
+static int begin(struct bp_vcpu *v, void *argument)
 {
     struct replica *r = argument;
 
-    running = r;
+    replica_adopt(r);
     r->watch.vcpu = v;
     return 0;
 }
@@ -350,7 +196,7 @@ int replica_new(struct bp_machine *m, const struct model *model, const struct re
                          model->plugin->name);
     err = normalise(&r->debug, interface_find(BP_DEBUG_ID)->table, debug, &r->why);
     if (!err)
-        err = vcpus_call(r->vcpus, 0, adopt, r);
+        err = vcpus_call(r->vcpus, 0, begin, r);
     if (!err)
         err = move_state(r);
     if (err)
@@ -378,39 +224,6 @@ void replica_free(struct replica *r)
     if (r->machine)
         node_release(&r->node);
     memset(r, 0, sizeof(*r));
-}
-
-/* ---- differences ----------------------------------------------------------------------------- */
-
-static void tell_event(struct difference *d, const char *who, const struct event *e)
-{
-    if (e->kind == EVENT_INTERRUPT)
-        difference_add(d, "  the %s takes an interrupt\n", who);
-    else if (is_write(e->kind))
-        difference_add(d, "  the %s %s 0x%llx: 0x%llx, %u bytes\n", who, kind_names[e->kind],
-                       (unsigned long long)e->address, (unsigned long long)cut(e->value, e->width),
-                       e->width);
-    else
-        difference_add(d, "  the %s %s 0x%llx, %u bytes\n", who, kind_names[e->kind],
-                       (unsigned long long)e->address, e->width);
-}
-
-/* Device accesses of the step: those that were not repeated. */
-static void compare_events(struct replica *r, struct difference *d, uint32_t end)
-{
-    const struct recording *first = r->recording;
-
-    pass_over(r, end);
-    if (r->has_differed) {
-        if (r->differs_at < end)
-            tell_event(d, "first", &first->events[r->differs_at]);
-        else
-            difference_add(d, "  the first asks for nothing\n");
-        tell_event(d, "second", &r->differs);
-    } else if (r->at < end) {
-        tell_event(d, "first", &first->events[r->at]);
-        difference_add(d, "  the second asks for nothing\n");
-    }
 }
 
 /* ---- turns ---------------------------------------------------------------------------------- */
@@ -560,7 +373,7 @@ static int one(struct turn *t, struct bp_vcpu *v, uint32_t *n, struct state *now
     if (r->own_chip)
         err = end_repetition(r, v, *n, from->gpr.rip, now);
     s = &first->states[ *n += steps_ahead(r, *n, from->gpr.rip, now)];
-    compare_events(r, t->out, s->end);
+    replica_compare_events(r, t->out, s->end);
     if (r->own_chip) {
         /* KVM resets an AMD processor that shuts down. */
         if (s->stop == BP_STOP_TRIPLE_FAULT)
