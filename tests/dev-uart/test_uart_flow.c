@@ -4,59 +4,9 @@
  *
  * A guest that plays by LSR talks to a backend that takes and gives chunks of random sizes.
  */
-#include "fake_char.h"
-#include "fakes/host.h"
-#include "regs.h"
-#include "uart.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "fixture.h"
 
 #define BYTES 20000u
-
-struct fixture {
-    struct fake_host *host;
-    struct fake_char *chr;
-};
-
-static uint8_t in(struct fixture *f, uint32_t reg)
-{
-    return (uint8_t)fake_read(f->host, BP_SPACE_PIO, 0x3f8 + reg, 1);
-}
-
-static void out(struct fixture *f, uint32_t reg, uint32_t value)
-{
-    fake_write(f->host, BP_SPACE_PIO, 0x3f8 + reg, value, 1);
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-    struct uart_config config;
-
-    assert_non_null(f);
-    f->chr = fake_char_new();
-    config = (struct uart_config){.chardev = fake_peer(BP_CHAR_ID, &fake_char_ops, f->chr),
-                                  .irq = 4,
-                                  .clock = 1843200,
-                                  .port = 0x3f8};
-    f->host = fake_host_new(PLUGIN_FILE, NULL, &config);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    fake_host_free(f->host);
-    free(f->chr);
-    free(f);
-    return 0;
-}
 
 static uint32_t next(uint32_t *seed)
 {
@@ -181,8 +131,6 @@ static void bad_68_input_without_a_reader_is_not_taken(void **state)
     assert_int_equal(f->chr->resumes, 0);
     assert_int_equal(in(f, LSR) & LSR_OE, 0);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
