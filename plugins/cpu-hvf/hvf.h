@@ -22,6 +22,7 @@
 #include <Hypervisor/hv.h>
 #include <Hypervisor/hv_vmx.h>
 #include <pthread.h>
+#include <shared/alarm.h>
 #include <stdbool.h>
 
 #define HVF_SLOTS 64u
@@ -102,12 +103,8 @@ struct vm {
     uint64_t stopped_tsc; /* the guest's, while time stands still; atomic */
     uint32_t stopped;     /* atomic */
 
-    pthread_mutex_t timer_lock; /* a leaf lock, for all below and for changes of `vcpus` */
-    pthread_cond_t timer_changed;
+    struct alarm alarm;  /* for the local APICs' timers; its lock is that of `vcpus`, too */
     struct vcpu **vcpus; /* by index */
-    uint64_t wake_ns;    /* when the timer thread looks next; atomic */
-    pthread_t timer;
-    bool timer_runs, ends;
 };
 
 /* An event for the next VM entry, as its fields have it; info 0: none. */
@@ -156,7 +153,7 @@ struct vcpu {
 
     pthread_mutex_t lock; /* a leaf lock, for the sleep in HLT */
     pthread_cond_t woken;
-    uint64_t posted; /* the deadline that the timer thread has told; vm->timer_lock */
+    uint64_t posted; /* the deadline that the timer thread has told; vm->alarm.lock */
 };
 
 /* ---- framework access: vmcs.c --------------------------------------------------------------- */
@@ -243,8 +240,9 @@ void vcpu_kick(void *self);
 /* Power-on or INIT state. [vcpu] */
 void vcpu_set_reset(struct vcpu *v, bool init);
 
-int timer_start(struct vm *vm);
-void timer_stop(struct vm *vm);
+/* The alarm's: guest time; tells vCPUs of due timers. `context` is the vm. */
+uint64_t timer_now(void *context);
+uint64_t timer_due(void *context, uint64_t now_ns);
 /* Sleeps until woken, kicked, or the local APIC's deadline; `ready`: bits of pending that end it.
  * [vcpu] */
 void timer_sleep(struct vcpu *v, uint32_t ready);

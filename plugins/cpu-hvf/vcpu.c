@@ -122,9 +122,9 @@ int vcpu_create(void *vm_self, uint32_t index, struct bp_vcpu *handle, const str
         return err;
     }
     vcpu_reset(v);
-    pthread_mutex_lock(&vm->timer_lock);
+    pthread_mutex_lock(&vm->alarm.lock);
     vm->vcpus[index] = v;
-    pthread_mutex_unlock(&vm->timer_lock);
+    pthread_mutex_unlock(&vm->alarm.lock);
     *self = v;
     return 0;
 }
@@ -133,9 +133,9 @@ void vcpu_destroy(void *self)
 {
     struct vcpu *v = self;
 
-    pthread_mutex_lock(&v->vm->timer_lock);
+    pthread_mutex_lock(&v->vm->alarm.lock);
     v->vm->vcpus[v->index] = NULL;
-    pthread_mutex_unlock(&v->vm->timer_lock);
+    pthread_mutex_unlock(&v->vm->alarm.lock);
     unmake(v);
 }
 

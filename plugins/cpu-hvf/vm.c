@@ -10,7 +10,6 @@
 #include <backplane/util/log.h>
 
 #include <errno.h>
-#include <shared/condition.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysctl.h>
@@ -93,8 +92,7 @@ int vm_create(const struct bp_host *host, struct bp_node *node, const void *conf
     vm->node = node;
     vm->vcpu_count = vcpus;
     pthread_mutex_init(&vm->lock, NULL);
-    pthread_mutex_init(&vm->timer_lock, NULL);
-    condition_init(&vm->timer_changed);
+    alarm_init(&vm->alarm, timer_now, timer_due, vm);
     vm->tsc_hz = host_tsc_hz();
     vm->tsc_offset = -host_tsc();
     err = vmcs_controls(vm);
@@ -103,7 +101,7 @@ int vm_create(const struct bp_host *host, struct bp_node *node, const void *conf
                        "macOS does not tell the frequency of this processor's time-stamp counter "
                        "(sysctl machdep.tsc.frequency)");
     if (!err) {
-        err = timer_start(vm);
+        err = alarm_start(&vm->alarm);
         if (err)
             bp_failf(host, node, err, "the thread of the timers cannot be started: %s",
                      strerror(-err));
@@ -120,13 +118,12 @@ void vm_destroy(void *self)
 {
     struct vm *vm = self;
 
-    timer_stop(vm);
+    alarm_stop(&vm->alarm);
     for (uint32_t i = 0; i < HVF_SLOTS; i++)
         if (vm->slots[i].length)
             vm_mem_set(vm, &(struct bp_mem_slot){.size = sizeof(struct bp_mem_slot), .index = i});
     hv_vm_destroy();
-    pthread_cond_destroy(&vm->timer_changed);
-    pthread_mutex_destroy(&vm->timer_lock);
+    alarm_destroy(&vm->alarm);
     pthread_mutex_destroy(&vm->lock);
     free(vm->vcpus);
     free(vm);
@@ -202,9 +199,7 @@ void vm_time(void *self, uint32_t runs)
     else if (!stop && vm->stopped)
         __atomic_store_n(&vm->tsc_offset, vm->stopped_tsc - host_tsc(), __ATOMIC_RELAXED);
     __atomic_store_n(&vm->stopped, stop, __ATOMIC_RELEASE);
-    pthread_mutex_lock(&vm->timer_lock);
-    pthread_cond_broadcast(&vm->timer_changed);
-    pthread_mutex_unlock(&vm->timer_lock);
+    alarm_stand(&vm->alarm, stop);
 }
 
 /* ---- state ---------------------------------------------------------------------------------- */

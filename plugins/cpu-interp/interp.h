@@ -14,6 +14,7 @@
 #include <backplane/props.h>
 
 #include <pthread.h>
+#include <shared/alarm.h>
 
 struct trace;
 struct vm;
@@ -35,7 +36,7 @@ struct vcpu {
     pthread_cond_t woken;
     uint32_t sleeping; /* atomic */
     uint32_t running;  /* inside vcpu_run(): registers are in the midst of an instruction */
-    uint64_t posted;   /* the deadline that the timer thread has told; vm->timer_lock */
+    uint64_t posted;   /* the deadline that the timer thread has told; vm->alarm.lock */
 };
 
 struct vm {
@@ -46,13 +47,8 @@ struct vm {
     uint32_t vcpu_count;
     const struct bp_peer *chip; /* the machine's interrupt controllers, NULL: none */
 
-    pthread_mutex_t timer_lock; /* a leaf lock, for all below and for changes of `vcpus` */
-    pthread_cond_t timer_changed;
+    struct alarm alarm;  /* for the local APICs' timers; its lock is that of `vcpus`, too */
     struct vcpu **vcpus; /* by index */
-    uint64_t wake_ns;    /* when the timer thread looks next; atomic */
-    pthread_t timer;
-    bool timer_runs, ends;
-    bool stopped; /* guest time stands still */
 };
 
 /* ---- vm.c: the bp_cpu_ops of the same names ------------------------------------------------- */
@@ -69,9 +65,9 @@ void vm_code_changed(void *self, uint64_t gpa, uint64_t length);
 
 /* ---- timer.c -------------------------------------------------------------------------------- */
 
-/* The thread that tells vCPUs of due timers. 0 or -errno. [main] */
-int timer_start(struct vm *vm);
-void timer_stop(struct vm *vm);
+/* The alarm's: guest time; tells vCPUs of due timers. `context` is the vm. */
+uint64_t timer_now(void *context);
+uint64_t timer_due(void *context, uint64_t now_ns);
 /* engine_user.deadline_changed, sleep and wake; `context` is the vm. */
 void timer_deadline_changed(void *vm, struct cpu *c);
 void timer_sleep(void *vm, struct cpu *c, uint64_t deadline_ns);

@@ -3,21 +3,19 @@
  * cpu-interp/timer.c - sleeping in HLT, and the local APICs' timers.
  *
  * A vCPU in HLT sleeps until its own deadline. For one that runs, a thread of the machine waits for
- * the earliest deadline of all and then sets PEND_TIMER, so that the vCPU looks at it between two
- * blocks. The thread is woken only by a deadline earlier than the one it waits for: a guest that
- * moves its timer on, as nearly all do, costs no system call.
+ * the earliest deadline of all (shared/alarm.h) and then sets PEND_TIMER, so that the vCPU looks at
+ * it between two blocks.
  */
 #include "interp.h"
 
-#include <errno.h>
 #include <shared/condition.h>
 
-/* While guest time stands still the deadline does not come nearer. */
-#define STOPPED_POLL_NS 1000000000ull
 #define LONGEST_NS 1000000000ull
 
-static uint64_t guest_now(struct vm *vm)
+uint64_t timer_now(void *context)
 {
+    const struct vm *vm = context;
+
     return vm->host->clock_ns(vm->node);
 }
 
@@ -35,7 +33,7 @@ void timer_sleep(void *context, struct cpu *c, uint64_t deadline_ns)
             pthread_cond_wait(&v->woken, &v->lock);
             continue;
         }
-        uint64_t now = guest_now(vm);
+        uint64_t now = timer_now(vm);
         if (now >= deadline_ns)
             break;
         /* Never for long: guest time may have stood still meanwhile. */
@@ -58,23 +56,19 @@ void timer_wake(void *context, struct cpu *c)
     pthread_mutex_unlock(&v->lock);
 }
 
-/* ---- the thread ----------------------------------------------------------------------------- */
+/* ---- the local APICs' timers ----------------------------------------------------------------- */
 
 void timer_deadline_changed(void *context, struct cpu *c)
 {
     struct vm *vm = context;
 
-    if (!c->chip || __atomic_load_n(c->chip_view.deadline_ns, __ATOMIC_SEQ_CST) >=
-                        __atomic_load_n(&vm->wake_ns, __ATOMIC_SEQ_CST))
-        return;
-    pthread_mutex_lock(&vm->timer_lock);
-    pthread_cond_broadcast(&vm->timer_changed);
-    pthread_mutex_unlock(&vm->timer_lock);
+    if (c->chip)
+        alarm_moved(&vm->alarm, __atomic_load_n(c->chip_view.deadline_ns, __ATOMIC_SEQ_CST));
 }
 
-/* Tells vCPUs whose timer is due; returns the next deadline. Holds timer_lock. */
-static uint64_t tell_due(struct vm *vm, uint64_t now)
+uint64_t timer_due(void *context, uint64_t now)
 {
+    struct vm *vm = context;
     uint64_t next = UINT64_MAX;
 
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
@@ -93,51 +87,4 @@ static uint64_t tell_due(struct vm *vm, uint64_t now)
         }
     }
     return next;
-}
-
-static void *timer_thread(void *context)
-{
-    struct vm *vm = context;
-
-    pthread_mutex_lock(&vm->timer_lock);
-    while (!vm->ends) {
-        /* From here on a vCPU with an earlier deadline must come and tell. */
-        __atomic_store_n(&vm->wake_ns, UINT64_MAX, __ATOMIC_SEQ_CST);
-        uint64_t now = guest_now(vm);
-        uint64_t next = tell_due(vm, now);
-        __atomic_store_n(&vm->wake_ns, next, __ATOMIC_SEQ_CST);
-        if (tell_due(vm, now) < next)
-            continue;
-        if (next == UINT64_MAX) {
-            pthread_cond_wait(&vm->timer_changed, &vm->timer_lock);
-            continue;
-        }
-        uint64_t left = vm->stopped ? STOPPED_POLL_NS : next - now;
-        condition_wait_ns(&vm->timer_changed, &vm->timer_lock,
-                          left < LONGEST_NS ? left : LONGEST_NS);
-    }
-    pthread_mutex_unlock(&vm->timer_lock);
-    return NULL;
-}
-
-int timer_start(struct vm *vm)
-{
-    int err;
-
-    vm->wake_ns = UINT64_MAX;
-    err = pthread_create(&vm->timer, NULL, timer_thread, vm);
-    vm->timer_runs = err == 0;
-    return -err;
-}
-
-void timer_stop(struct vm *vm)
-{
-    if (!vm->timer_runs)
-        return;
-    pthread_mutex_lock(&vm->timer_lock);
-    vm->ends = true;
-    pthread_cond_broadcast(&vm->timer_changed);
-    pthread_mutex_unlock(&vm->timer_lock);
-    pthread_join(vm->timer, NULL);
-    vm->timer_runs = false;
 }

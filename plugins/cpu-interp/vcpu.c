@@ -32,11 +32,11 @@ int vcpu_create(void *vm_self, uint32_t index, struct bp_vcpu *handle, const str
     pthread_mutex_init(&v->lock, NULL);
     condition_init(&v->woken);
     /* Its controller may want attention as soon as it is attached. */
-    pthread_mutex_lock(&vm->timer_lock);
+    pthread_mutex_lock(&vm->alarm.lock);
     vm->vcpus[index] = v;
     if (chip)
         vm->chip = chip;
-    pthread_mutex_unlock(&vm->timer_lock);
+    pthread_mutex_unlock(&vm->alarm.lock);
     struct cpu *c = NULL;
     err = cpu_create(vm->engine, index, handle, bus, chip ? chip->ops : NULL,
                      chip ? chip->self : NULL, &c);
@@ -45,11 +45,11 @@ int vcpu_create(void *vm_self, uint32_t index, struct bp_vcpu *handle, const str
         if (err)
             cpu_destroy(c);
     }
-    pthread_mutex_lock(&vm->timer_lock);
+    pthread_mutex_lock(&vm->alarm.lock);
     v->cpu = err ? NULL : c;
     if (err)
         vm->vcpus[index] = NULL;
-    pthread_mutex_unlock(&vm->timer_lock);
+    pthread_mutex_unlock(&vm->alarm.lock);
     if (err) {
         pthread_cond_destroy(&v->woken);
         pthread_mutex_destroy(&v->lock);
@@ -66,9 +66,9 @@ void vcpu_destroy(void *self)
     struct vcpu *v = self;
     struct vm *vm = v->vm;
 
-    pthread_mutex_lock(&vm->timer_lock);
+    pthread_mutex_lock(&vm->alarm.lock);
     vm->vcpus[v->cpu->index] = NULL;
-    pthread_mutex_unlock(&vm->timer_lock);
+    pthread_mutex_unlock(&vm->alarm.lock);
     cpu_destroy(v->cpu);
     pthread_cond_destroy(&v->woken);
     pthread_mutex_destroy(&v->lock);

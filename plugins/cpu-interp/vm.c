@@ -12,7 +12,6 @@
 #include <backplane/util/log.h>
 
 #include <errno.h>
-#include <shared/condition.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,8 +53,7 @@ int vm_create(const struct bp_host *host, struct bp_node *node, const void *conf
     vm->host = host;
     vm->node = node;
     vm->vcpu_count = vcpus;
-    pthread_mutex_init(&vm->timer_lock, NULL);
-    condition_init(&vm->timer_changed);
+    alarm_init(&vm->alarm, timer_now, timer_due, vm);
     vm->vcpus = calloc(vcpus, sizeof(struct vcpu *));
     const struct engine_user user = {.context = vm,
                                      .clock_ns = clock_ns,
@@ -67,7 +65,7 @@ int vm_create(const struct bp_host *host, struct bp_node *node, const void *conf
     if (vm->vcpus)
         err = engine_create(&user, TSC_HZ, vcpus, &vm->engine);
     if (!err)
-        err = timer_start(vm);
+        err = alarm_start(&vm->alarm);
     if (err) {
         vm_destroy(vm);
         return bp_failf(host, node, err, "the software CPU cannot be set up: %s", strerror(-err));
@@ -85,12 +83,11 @@ void vm_destroy(void *self)
 {
     struct vm *vm = self;
 
-    timer_stop(vm);
+    alarm_stop(&vm->alarm);
     trace_destroy(vm->trace);
     if (vm->engine)
         engine_destroy(vm->engine);
-    pthread_cond_destroy(&vm->timer_changed);
-    pthread_mutex_destroy(&vm->timer_lock);
+    alarm_destroy(&vm->alarm);
     free(vm->vcpus);
     free(vm);
 }
@@ -123,10 +120,7 @@ void vm_time(void *self, uint32_t runs)
 {
     struct vm *vm = self;
 
-    pthread_mutex_lock(&vm->timer_lock);
-    vm->stopped = runs == BP_TIME_STOPPED;
-    pthread_cond_broadcast(&vm->timer_changed);
-    pthread_mutex_unlock(&vm->timer_lock);
+    alarm_stand(&vm->alarm, runs == BP_TIME_STOPPED);
 }
 
 /* ---- state ---------------------------------------------------------------------------------- */
