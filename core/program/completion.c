@@ -104,7 +104,44 @@ static void put_commands(const char *between)
         printf("%s%s", i ? between : "", name);
 }
 
+/* How a shell says what an option's argument can be: `case NAME in`. */
+struct dialect {
+    const char *open, *between;        /* before the names, and between them */
+    const char *words, *end;           /* around the words of a choice */
+    const char *files, *folders, *any; /* what completes these */
+};
+
+/* Each option with an argument as a branch of `case $prev`. */
+static void put_arguments(const struct dialect *d)
+{
+    struct option_info o;
+    char words[512];
+
+    for (uint32_t i = 0; !options_info(i, &o); i++) {
+        enum argument what = argument_of(&o, words, sizeof(words));
+
+        if (what == NONE || what == OPTIONAL)
+            continue;
+        printf("    %s", d->open);
+        put_names(&o, "", d->between);
+        if (what == CHOICE)
+            printf(") %s%s%s ;;\n", d->words, words, d->end);
+        else
+            printf(") %s; return ;;\n", what == FILES     ? d->files
+                                        : what == FOLDERS ? d->folders
+                                                          : d->any);
+    }
+}
+
 /* ---- bash ---- */
+
+static const struct dialect bash_dialect = {.open = "",
+                                            .between = " | ",
+                                            .words = "words='",
+                                            .end = "'",
+                                            .files = "_backplane_files",
+                                            .folders = "_backplane_files -d",
+                                            .any = ":"};
 
 /* Each set of options as a branch of `case $command`. */
 static void bash_options(void)
@@ -121,27 +158,6 @@ static void bash_options(void)
             putchar(' ');
         }
         puts("' ;;");
-    }
-}
-
-static void bash_arguments(void)
-{
-    struct option_info o;
-    char words[512];
-
-    for (uint32_t i = 0; !options_info(i, &o); i++) {
-        enum argument what = argument_of(&o, words, sizeof(words));
-
-        if (what == NONE || what == OPTIONAL)
-            continue;
-        fputs("    ", stdout);
-        put_names(&o, "", " | ");
-        if (what == CHOICE)
-            printf(") words='%s' ;;\n", words);
-        else
-            printf(") %s; return ;;\n", what == FILES     ? "_backplane_files"
-                                        : what == FOLDERS ? "_backplane_files -d"
-                                                          : ":");
     }
 }
 
@@ -183,7 +199,7 @@ static void bash(void)
         "    *) [ \"$COMP_CWORD\" -gt 1 ] && command=${COMP_WORDS[1]} ;;\n"
         "    esac\n"
         "    case $prev in");
-    bash_arguments();
+    put_arguments(&bash_dialect);
     puts("    show) [ \"$command\" = plugins ] &&\n"
          "        words=$(backplane plugins 2>/dev/null | sed -n 's/^\\([a-z][^ ]*\\) [0-9][^ "
          "]*$/\\1/p') ;;\n"
@@ -212,26 +228,13 @@ static void bash(void)
 
 /* ---- zsh ---- */
 
-static void zsh_arguments(void)
-{
-    struct option_info o;
-    char words[512];
-
-    for (uint32_t i = 0; !options_info(i, &o); i++) {
-        enum argument what = argument_of(&o, words, sizeof(words));
-
-        if (what == NONE || what == OPTIONAL)
-            continue;
-        fputs("    (", stdout);
-        put_names(&o, "", "|");
-        if (what == CHOICE)
-            printf(") compadd -- %s; return ;;\n", words);
-        else
-            printf(") %s; return ;;\n", what == FILES     ? "_files"
-                                        : what == FOLDERS ? "_files -/"
-                                                          : "_message argument");
-    }
-}
+static const struct dialect zsh_dialect = {.open = "(",
+                                           .between = "|",
+                                           .words = "compadd -- ",
+                                           .end = "; return",
+                                           .files = "_files",
+                                           .folders = "_files -/",
+                                           .any = "_message argument"};
 
 static void zsh_options(void)
 {
@@ -269,7 +272,7 @@ static void zsh(void)
          "        command=${words[2]}\n"
          "    fi\n"
          "    case $prev in");
-    zsh_arguments();
+    put_arguments(&zsh_dialect);
     puts("    (show)\n"
          "        if [[ $command == plugins ]]; then\n"
          "            compadd -- ${(f)\"$(backplane plugins 2>/dev/null | sed -n "
