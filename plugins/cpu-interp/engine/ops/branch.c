@@ -452,7 +452,9 @@ static bool is_far(const struct emit *e)
     return i->op[0].kind == OPERAND_FAR || (i->opcode == 0xff && (i->modrm >> 3 & 1));
 }
 
-static bool emit_jmp(struct emit *e)
+/* A near jump or call: to where the instruction says, or to where an operand does; `r` and `m` are
+ * for 64-bit mode, where the operand is a register or simple enough memory. */
+static bool emit_near(struct emit *e, op_fn *direct, op_fn *indirect, op_fn *r, op_fn *m)
 {
     const struct operand *o = &e->insn->op[0];
 
@@ -461,41 +463,29 @@ static bool emit_jmp(struct emit *e)
     e->ends = true;
     if (o->kind == OPERAND_IMM) {
         emit_relative(e, BRANCH_ALWAYS);
-        e->uop->fn = is_flat(e) ? op_jmp : op_branch_any;
+        e->uop->fn = direct;
         return true;
     }
     emit_indirect(e);
-    e->uop->fn = op_jmp_any;
+    e->uop->fn = indirect;
     if (e->mode & MODE_64) {
         if (o->kind == OPERAND_REG)
-            e->uop->fn = op_jmp64_r;
+            e->uop->fn = r;
         else if (emit_memory(e, o))
-            e->uop->fn = op_jmp64_m;
+            e->uop->fn = m;
     }
     return true;
 }
 
+static bool emit_jmp(struct emit *e)
+{
+    return emit_near(e, is_flat(e) ? op_jmp : op_branch_any, op_jmp_any, op_jmp64_r, op_jmp64_m);
+}
+
 static bool emit_call(struct emit *e)
 {
-    const struct operand *o = &e->insn->op[0];
-
-    if (is_far(e))
-        return false;
-    e->ends = true;
-    if (o->kind == OPERAND_IMM) {
-        emit_relative(e, BRANCH_ALWAYS);
-        e->uop->fn = e->mode & MODE_64 ? op_call64 : op_call_any;
-        return true;
-    }
-    emit_indirect(e);
-    e->uop->fn = op_indirect_call_any;
-    if (e->mode & MODE_64) {
-        if (o->kind == OPERAND_REG)
-            e->uop->fn = op_call64_r;
-        else if (emit_memory(e, o))
-            e->uop->fn = op_call64_m;
-    }
-    return true;
+    return emit_near(e, e->mode & MODE_64 ? op_call64 : op_call_any, op_indirect_call_any,
+                     op_call64_r, op_call64_m);
 }
 
 static bool emit_ret(struct emit *e)

@@ -131,7 +131,8 @@ static inline uint64_t vector_ea_aligned(struct cpu *c, const struct uop *u, uin
  * complete. fast_mem<size>() gives a host pointer for at_mem<size>() in the usual case of ea_fast()
  * and a TLB hit, and NULL otherwise: then a handler goes to its complete twin, so that it needs no
  * stack frame itself. */
-static inline const void *fast_at(struct cpu *c, const struct uop *u, uint32_t size, bool aligned)
+static inline __attribute__((always_inline)) void *
+fast_host(struct cpu *c, const struct uop *u, uint32_t size, bool aligned, bool writes)
 {
     const struct tlb_entry *e;
     uint64_t la;
@@ -140,24 +141,21 @@ static inline const void *fast_at(struct cpu *c, const struct uop *u, uint32_t s
         return NULL;
     la = ea_fast(c, u);
     e = tlb_at(c->tlb, la);
-    if (unlikely(!tlb_hit(e->rtag, la, size)) || (aligned && unlikely(la & (size - 1))))
+    if (unlikely(!tlb_hit(writes ? e->wtag : e->rtag, la, size)) ||
+        (aligned && unlikely(la & (size - 1))))
         return NULL;
     return tlb_host(e, la);
+}
+
+static inline const void *fast_at(struct cpu *c, const struct uop *u, uint32_t size, bool aligned)
+{
+    return fast_host(c, u, size, aligned, false);
 }
 
 /* Likewise, to be written. */
 static inline void *fast_to(struct cpu *c, const struct uop *u, uint32_t size, bool aligned)
 {
-    const struct tlb_entry *e;
-    uint64_t la;
-
-    if (unlikely(!u->y))
-        return NULL;
-    la = ea_fast(c, u);
-    e = tlb_at(c->tlb, la);
-    if (unlikely(!tlb_hit(e->wtag, la, size)) || (aligned && unlikely(la & (size - 1))))
-        return NULL;
-    return tlb_host(e, la);
+    return fast_host(c, u, size, aligned, true);
 }
 
 static inline x128 mem128a(struct cpu *c, const struct uop *u)
