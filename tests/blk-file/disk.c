@@ -61,6 +61,25 @@ void disk_free(struct disk *d)
     free(d);
 }
 
+void disk_refuses(const struct file_config *config, const char *folder, int err,
+                  const char *expected)
+{
+    struct fake_host *h;
+    char text[4096] = "";
+    const char *at, *found;
+
+    assert_int_equal(fake_host_try(PLUGIN_FILE, NULL, config, &h), err);
+    at = fake_failure();
+    while ((found = strstr(at, folder))) {
+        size_t n = strlen(text);
+
+        snprintf(text + n, sizeof(text) - n, "%.*sDIR", (int)(found - at), at);
+        at = found + strlen(folder);
+    }
+    snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s", at);
+    assert_string_equal(text, expected);
+}
+
 void disk_start(struct disk *d, struct disk_request *r, uint16_t type, uint64_t offset, void *data,
                 uint64_t length)
 {

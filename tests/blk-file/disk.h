@@ -33,6 +33,10 @@ struct file_config disk_config(const char *path);
 /* A started instance with a device attached. To be freed with disk_free(). */
 struct disk *disk_new(const struct file_config *config);
 void disk_free(struct disk *d);
+/* Fails the test unless such an instance is refused with `err` and this sentence, in which "DIR"
+ * stands for `folder`. */
+void disk_refuses(const struct file_config *config, const char *folder, int err,
+                  const char *expected);
 
 /* A request of one buffer, under way on return; `r` is the caller's until it has completed. */
 void disk_start(struct disk *d, struct disk_request *r, uint16_t type, uint64_t offset, void *data,

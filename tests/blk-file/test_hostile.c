@@ -64,30 +64,11 @@ static int teardown(void **state)
     return 0;
 }
 
-static void refuses_config(const struct fixture *f, const struct file_config *config, int err,
-                           const char *expected)
-{
-    struct fake_host *h;
-    char text[4096] = "";
-    const char *at, *found;
-
-    assert_int_equal(fake_host_try(PLUGIN_FILE, NULL, config, &h), err);
-    at = fake_failure();
-    while ((found = strstr(at, f->folder))) {
-        size_t n = strlen(text);
-
-        snprintf(text + n, sizeof(text) - n, "%.*sDIR", (int)(found - at), at);
-        at = found + strlen(f->folder);
-    }
-    snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s", at);
-    assert_string_equal(text, expected);
-}
-
 static void refuses(const struct fixture *f, int err, const char *expected)
 {
     const struct file_config config = disk_config(f->image);
 
-    refuses_config(f, &config, err, expected);
+    disk_refuses(&config, f->folder, err, expected);
 }
 
 /* ---- the header ---- */
@@ -251,11 +232,11 @@ static void bad_96_files_that_are_cut_short(void **state)
             "cluster of the file; the file is damaged, or made to do harm");
     config.format = IMAGE_QCOW2;
     assert_int_equal(truncate(f->image, 8), 0);
-    refuses_config(f, &config, -EINVAL, "'DIR/image' has 8 bytes, too few for a qcow2 image");
+    disk_refuses(&config, f->folder, -EINVAL, "'DIR/image' has 8 bytes, too few for a qcow2 image");
     make_file(f->image, MIB);
-    refuses_config(f, &config, -EINVAL,
-                   "'DIR/image' is no qcow2 image: it does not begin with \"QFI\\xfb\"; say "
-                   "`format = raw`, or auto");
+    disk_refuses(&config, f->folder, -EINVAL,
+                 "'DIR/image' is no qcow2 image: it does not begin with \"QFI\\xfb\"; say "
+                 "`format = raw`, or auto");
 }
 
 /* ---- tables ---- */
@@ -624,8 +605,8 @@ static void bad_96_backing_files_can_be_forbidden(void **state)
     make_file(in(f->folder, "b"), MIB);
     new_image(f->image, MIB, "b", IMAGE_RAW);
     config.backing = 0;
-    refuses_config(f, &config, -EPERM,
-                   "'DIR/image' names the backing file 'b', and `backing = no` forbids that");
+    disk_refuses(&config, f->folder, -EPERM,
+                 "'DIR/image' names the backing file 'b', and `backing = no` forbids that");
     config.backing = 1;
     f->disk = disk_new(&config);
 }

@@ -52,26 +52,6 @@ static int teardown(void **state)
     return 0;
 }
 
-/* The sentence of a machine that is refused, with the image's path as "IMAGE". */
-static void refuses(const struct fixture *f, const struct file_config *config, int err,
-                    const char *expected)
-{
-    struct fake_host *h;
-    char text[4096] = "";
-    const char *at, *found;
-
-    assert_int_equal(fake_host_try(PLUGIN_FILE, NULL, config, &h), err);
-    at = fake_failure();
-    while ((found = strstr(at, f->folder))) {
-        size_t n = strlen(text);
-
-        snprintf(text + n, sizeof(text) - n, "%.*sDIR", (int)(found - at), at);
-        at = found + strlen(f->folder);
-    }
-    snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s", at);
-    assert_string_equal(text, expected);
-}
-
 static void what_is_written_is_read_and_in_the_file(void **state)
 {
     struct fixture *f = *state;
@@ -391,16 +371,19 @@ static void bad_96_two_machines_on_one_image(void **state)
     struct file_config config = disk_config(f->image);
 
     f->disk = disk_new(&config);
-    refuses(f, &config, -EAGAIN,
-            "'DIR/image' is in use by another machine or program, so that it cannot be written; "
-            "end that first, or let both open it with `readonly = yes` or `snapshot = yes`");
+    disk_refuses(
+        &config, f->folder, -EAGAIN,
+        "'DIR/image' is in use by another machine or program, so that it cannot be written; "
+        "end that first, or let both open it with `readonly = yes` or `snapshot = yes`");
     config.readonly = 1;
-    refuses(f, &config, -EAGAIN,
-            "'DIR/image' is in use: another machine or program may write to it; end that first");
+    disk_refuses(
+        &config, f->folder, -EAGAIN,
+        "'DIR/image' is in use: another machine or program may write to it; end that first");
     config.readonly = 0;
     config.snapshot = 1;
-    refuses(f, &config, -EAGAIN,
-            "'DIR/image' is in use: another machine or program may write to it; end that first");
+    disk_refuses(
+        &config, f->folder, -EAGAIN,
+        "'DIR/image' is in use: another machine or program may write to it; end that first");
     disk_free(f->disk);
     config.snapshot = 0;
     f->disk = disk_new(&config);
@@ -465,16 +448,18 @@ static void bad_96_sizes_that_are_no_disks(void **state)
     struct file_config config = disk_config(f->image);
 
     make_file(f->image, 0);
-    refuses(f, &config, -EINVAL,
-            "'DIR/image' is empty; give it a size: backplane img resize 'DIR/image' 10G");
+    disk_refuses(&config, f->folder, -EINVAL,
+                 "'DIR/image' is empty; give it a size: backplane img resize 'DIR/image' 10G");
     make_file(f->image, 511);
-    refuses(f, &config, -EINVAL,
-            "'DIR/image' has 511 bytes, expected a multiple of 512 for a raw image: it was cut "
-            "short, or is something else");
+    disk_refuses(
+        &config, f->folder, -EINVAL,
+        "'DIR/image' has 511 bytes, expected a multiple of 512 for a raw image: it was cut "
+        "short, or is something else");
     make_file(f->image, 513);
-    refuses(f, &config, -EINVAL,
-            "'DIR/image' has 513 bytes, expected a multiple of 512 for a raw image: it was cut "
-            "short, or is something else");
+    disk_refuses(
+        &config, f->folder, -EINVAL,
+        "'DIR/image' has 513 bytes, expected a multiple of 512 for a raw image: it was cut "
+        "short, or is something else");
     make_file(f->image, 512);
     f->disk = disk_new(&config);
     disk_expect(f->disk, 0, 512, 0);
@@ -486,14 +471,16 @@ static void bad_96_files_that_are_no_images(void **state)
     struct file_config config = disk_config(f->image);
 
     unlink(f->image);
-    refuses(f, &config, -ENOENT, "cannot open 'DIR/image': No such file or directory");
+    disk_refuses(&config, f->folder, -ENOENT, "cannot open 'DIR/image': No such file or directory");
     assert_int_equal(mkfifo(f->image, 0600), 0);
-    refuses(f, &config, -EINVAL, "'DIR/image' is a named pipe, expected a file or a block device");
+    disk_refuses(&config, f->folder, -EINVAL,
+                 "'DIR/image' is a named pipe, expected a file or a block device");
     config.file = f->folder;
-    refuses(f, &config, -EINVAL, "'DIR' is a folder, expected a file or a block device");
+    disk_refuses(&config, f->folder, -EINVAL,
+                 "'DIR' is a folder, expected a file or a block device");
     config.file = "/dev/zero";
-    refuses(f, &config, -EINVAL,
-            "'/dev/zero' is a character device, expected a file or a block device");
+    disk_refuses(&config, f->folder, -EINVAL,
+                 "'/dev/zero' is a character device, expected a file or a block device");
 }
 
 static void bad_96_an_image_that_cannot_be_written(void **state)
@@ -505,15 +492,16 @@ static void bad_96_an_image_that_cannot_be_written(void **state)
     chmod(f->image, 0444);
     if (!geteuid())
         assert_int_equal(seteuid(65534), 0);
-    refuses(f, &config, -EACCES,
-            "cannot open 'DIR/image' for writing: Permission denied; say `readonly = yes`, or "
-            "`snapshot = yes`");
+    disk_refuses(&config, f->folder, -EACCES,
+                 "cannot open 'DIR/image' for writing: Permission denied; say `readonly = yes`, or "
+                 "`snapshot = yes`");
     if (!getuid())
         assert_int_equal(seteuid(0), 0);
     config.readonly = config.snapshot = 1;
-    refuses(f, &config, -EINVAL,
-            "`readonly = yes` and `snapshot = yes` contradict each other: a snapshot takes writes "
-            "and throws them away");
+    disk_refuses(
+        &config, f->folder, -EINVAL,
+        "`readonly = yes` and `snapshot = yes` contradict each other: a snapshot takes writes "
+        "and throws them away");
 }
 
 static void bad_96_an_image_that_cannot_be_read(void **state)
@@ -526,10 +514,10 @@ static void bad_96_an_image_that_cannot_be_read(void **state)
     if (!geteuid())
         assert_int_equal(seteuid(65534), 0);
     config.readonly = 1;
-    refuses(f, &config, -EACCES, "cannot open 'DIR/image': Permission denied");
+    disk_refuses(&config, f->folder, -EACCES, "cannot open 'DIR/image': Permission denied");
     config.readonly = 0;
     config.snapshot = 1;
-    refuses(f, &config, -EACCES, "cannot open 'DIR/image': Permission denied");
+    disk_refuses(&config, f->folder, -EACCES, "cannot open 'DIR/image': Permission denied");
     config.snapshot = 0;
     /* One that can be written and not read is no disk either. */
     if (!getuid())
@@ -537,9 +525,9 @@ static void bad_96_an_image_that_cannot_be_read(void **state)
     chmod(f->image, 0222);
     if (!geteuid())
         assert_int_equal(seteuid(65534), 0);
-    refuses(f, &config, -EACCES,
-            "cannot open 'DIR/image' for writing: Permission denied; say `readonly = yes`, or "
-            "`snapshot = yes`");
+    disk_refuses(&config, f->folder, -EACCES,
+                 "cannot open 'DIR/image' for writing: Permission denied; say `readonly = yes`, or "
+                 "`snapshot = yes`");
     if (!getuid())
         assert_int_equal(seteuid(0), 0);
 }
