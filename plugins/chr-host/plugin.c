@@ -4,25 +4,13 @@
  */
 #include "chr_host.h"
 
-/* NOLINTBEGIN(bugprone-macro-parentheses): `config` and `model` are names, of a type and of tables
- */
+#include <shared/model.h>
+
+/* NOLINTBEGIN(bugprone-macro-parentheses): `config` is the name of a type */
 #define LOG_PROP(config)                                                                           \
     {                                                                                              \
         .name = "log", .help = "file that gets a copy of the output", .type = BP_PROP_PATH,        \
         .flags = BP_PROP_CREATES, BP_PROP_AT(config, log)                                          \
-    }
-
-#define MODEL(model, text, model_flags)                                                            \
-    static const struct bp_model model##_model = {                                                 \
-        .size = sizeof(struct bp_model),                                                           \
-        .kind = BP_KIND_CHAR,                                                                      \
-        .id = #model,                                                                              \
-        .summary = text,                                                                           \
-        .props = model##_props,                                                                    \
-        .prop_stride = sizeof(struct bp_prop),                                                     \
-        .config_size = sizeof(struct model##_config),                                              \
-        .flags = (model_flags),                                                                    \
-        .instance = &model##_ops,                                                                  \
     }
 
 /* NOLINTEND(bugprone-macro-parentheses) */
@@ -49,7 +37,8 @@ static const struct bp_prop stdio_props[] = {
     LOG_PROP(struct stdio_config),
     {.name = NULL},
 };
-MODEL(stdio, "the program's standard input and output, a terminal as a rule", BP_MODEL_ONCE);
+SHARED_MODEL(CHAR, stdio, "the program's standard input and output, a terminal as a rule",
+             BP_MODEL_ONCE);
 
 static const struct bp_prop pty_props[] = {
     {.name = "link",
@@ -60,7 +49,7 @@ static const struct bp_prop pty_props[] = {
     LOG_PROP(struct pty_config),
     {.name = NULL},
 };
-MODEL(pty, "a pseudo-terminal, for a terminal program to connect to", 0);
+SHARED_MODEL(CHAR, pty, "a pseudo-terminal, for a terminal program to connect to", 0);
 
 static const struct bp_prop file_props[] = {
     {.name = "path",
@@ -80,7 +69,7 @@ static const struct bp_prop file_props[] = {
     LOG_PROP(struct file_config),
     {.name = NULL},
 };
-MODEL(file, "output into a file, input from another", 0);
+SHARED_MODEL(CHAR, file, "output into a file, input from another", 0);
 
 static const struct bp_prop socket_props[] = {
     {.name = "listen",
@@ -101,13 +90,13 @@ static const struct bp_prop socket_props[] = {
     LOG_PROP(struct socket_config),
     {.name = NULL},
 };
-MODEL(socket, "a stream socket, Unix or TCP, as server or client", 0);
+SHARED_MODEL(CHAR, socket, "a stream socket, Unix or TCP, as server or client", 0);
 
 static const struct bp_prop null_props[] = {
     LOG_PROP(struct null_config),
     {.name = NULL},
 };
-MODEL(null, "nobody: takes all output, never gives input", 0);
+SHARED_MODEL(CHAR, null, "nobody: takes all output, never gives input", 0);
 
 static const struct bp_model *const models[] = {&stdio_model,  &pty_model,  &file_model,
                                                 &socket_model, &null_model, NULL};

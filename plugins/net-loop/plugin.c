@@ -5,24 +5,13 @@
  */
 #include "net_loop.h"
 
-/* NOLINTBEGIN(bugprone-macro-parentheses): `config` and `model` are names, of a type and of tables
- */
+#include <shared/model.h>
+
+/* NOLINTBEGIN(bugprone-macro-parentheses): `config` is the name of a type */
 #define QUEUES_PROP(config)                                                                        \
     {                                                                                              \
         .name = "queues", .help = "queue pairs that an adapter may use", .initial = "1", .min = 1, \
         .max = LOOP_QUEUES_MAX, .type = BP_PROP_UINT, BP_PROP_AT(config, queues)                   \
-    }
-
-#define MODEL(model, text)                                                                         \
-    static const struct bp_model model##_model = {                                                 \
-        .size = sizeof(struct bp_model),                                                           \
-        .kind = BP_KIND_NET,                                                                       \
-        .id = #model,                                                                              \
-        .summary = text,                                                                           \
-        .props = model##_props,                                                                    \
-        .prop_stride = sizeof(struct bp_prop),                                                     \
-        .config_size = sizeof(struct model##_config),                                              \
-        .instance = &model##_ops,                                                                  \
     }
 
 /* NOLINTEND(bugprone-macro-parentheses) */
@@ -48,13 +37,13 @@ static const struct bp_prop echo_props[] = {
     QUEUES_PROP(struct echo_config),
     {.name = NULL},
 };
-MODEL(echo, "a wire that brings every frame back");
+SHARED_MODEL(NET, echo, "a wire that brings every frame back", 0);
 
 static const struct bp_prop null_props[] = {
     QUEUES_PROP(struct null_config),
     {.name = NULL},
 };
-MODEL(null, "a wire that leads nowhere: takes all frames, brings none");
+SHARED_MODEL(NET, null, "a wire that leads nowhere: takes all frames, brings none", 0);
 
 static const struct bp_model *const models[] = {&echo_model, &null_model, NULL};
 

@@ -5,19 +5,7 @@
  */
 #include "net_pcap.h"
 
-/* NOLINTBEGIN(bugprone-macro-parentheses): `model` is the beginning of names of tables */
-#define MODEL(model, text)                                                                         \
-    static const struct bp_model model##_model = {                                                 \
-        .size = sizeof(struct bp_model),                                                           \
-        .kind = BP_KIND_NET,                                                                       \
-        .id = #model,                                                                              \
-        .summary = text,                                                                           \
-        .props = model##_props,                                                                    \
-        .prop_stride = sizeof(struct bp_prop),                                                     \
-        .config_size = sizeof(struct model##_config),                                              \
-        .instance = &model##_ops,                                                                  \
-    }
-/* NOLINTEND(bugprone-macro-parentheses) */
+#include <shared/model.h>
 
 static const char *const formats[] = {"auto", "pcapng", "pcap", NULL};
 static const char *const times[] = {"host", "guest", NULL};
@@ -101,7 +89,7 @@ static const struct bp_prop capture_props[] = {
      BP_PROP_AT(struct capture_config, keep)},
     {.name = NULL},
 };
-MODEL(capture, "records what passes between a NIC and a network, for Wireshark");
+SHARED_MODEL(NET, capture, "records what passes between a NIC and a network, for Wireshark", 0);
 
 static const struct bp_prop replay_props[] = {
     {.name = "file",
@@ -145,7 +133,7 @@ static const struct bp_prop replay_props[] = {
      BP_PROP_AT(struct replay_config, rewrite_ip)},
     {.name = NULL},
 };
-MODEL(replay, "the frames of a pcap or pcapng file, once or again and again");
+SHARED_MODEL(NET, replay, "the frames of a pcap or pcapng file, once or again and again", 0);
 
 static const struct bp_prop live_props[] = {
     {.name = "ifname",
@@ -167,7 +155,8 @@ static const struct bp_prop live_props[] = {
      BP_PROP_AT(struct live_config, buffer)},
     {.name = NULL},
 };
-MODEL(live, "an interface of the host: its frames for the guest, and the guest's on its wire");
+SHARED_MODEL(NET, live,
+             "an interface of the host: its frames for the guest, and the guest's on its wire", 0);
 
 static const struct bp_model *const models[] = {&capture_model, &replay_model, &live_model, NULL};
 

@@ -4,19 +4,7 @@
  */
 #include "net_socket.h"
 
-/* NOLINTBEGIN(bugprone-macro-parentheses): `model` is the beginning of names of tables */
-#define MODEL(model, text)                                                                         \
-    static const struct bp_model model##_model = {                                                 \
-        .size = sizeof(struct bp_model),                                                           \
-        .kind = BP_KIND_NET,                                                                       \
-        .id = #model,                                                                              \
-        .summary = text,                                                                           \
-        .props = model##_props,                                                                    \
-        .prop_stride = sizeof(struct bp_prop),                                                     \
-        .config_size = sizeof(struct model##_config),                                              \
-        .instance = &model##_ops,                                                                  \
-    }
-/* NOLINTEND(bugprone-macro-parentheses) */
+#include <shared/model.h>
 
 static const struct bp_prop stream_props[] = {
     {.name = "listen",
@@ -35,7 +23,8 @@ static const struct bp_prop stream_props[] = {
      BP_PROP_AT(struct stream_config, reconnect)},
     {.name = NULL},
 };
-MODEL(stream, "frames on a stream socket, each behind its length, as QEMU and passt have them");
+SHARED_MODEL(NET, stream,
+             "frames on a stream socket, each behind its length, as QEMU and passt have them", 0);
 
 static const struct bp_prop datagram_props[] = {
     {.name = "local",
@@ -50,7 +39,8 @@ static const struct bp_prop datagram_props[] = {
      BP_PROP_AT(struct datagram_config, remote)},
     {.name = NULL},
 };
-MODEL(datagram, "frames as datagrams, by UDP or a Unix socket, as QEMU's -netdev dgram has them");
+SHARED_MODEL(NET, datagram,
+             "frames as datagrams, by UDP or a Unix socket, as QEMU's -netdev dgram has them", 0);
 
 static const struct bp_model *const models[] = {&stream_model, &datagram_model, NULL};
 
