@@ -201,23 +201,30 @@ static void slow_client_holds_the_device_back(void **state)
     assert_memory_equal(data, back, sizeof(data));
 }
 
-static void client_that_leaves_lets_a_blocked_device_go(void **state)
-{
-    struct fixture *f = *state;
-    static const uint8_t data[65536];
+static const uint8_t zeroes[65536];
 
+/* A client that reads nothing, and more for it than the socket takes. */
+static void block(struct fixture *f)
+{
     listening(f);
     f->fd = call(f);
     WAIT_FOR(f->device, last_event(f) == 'O');
     for (int i = 0; i < 50; i++) {
-        device_write(f->device, data, sizeof(data));
+        device_write(f->device, zeroes, sizeof(zeroes));
         device_turn(f->device, 1);
     }
+}
+
+static void client_that_leaves_lets_a_blocked_device_go(void **state)
+{
+    struct fixture *f = *state;
+
+    block(f);
     f->device->writables = 0;
     close(f->fd);
     f->fd = -1;
     WAIT_FOR(f->device, last_event(f) == 'H' && f->device->writables > 0);
-    assert_int_equal(device_write(f->device, data, sizeof(data)), sizeof(data));
+    assert_int_equal(device_write(f->device, zeroes, sizeof(zeroes)), sizeof(zeroes));
 }
 
 /* gcc takes poll()'s argument for one that is only written. */
@@ -245,15 +252,8 @@ __attribute__((visibility("default"))) int poll(struct pollfd *fds, nfds_t count
 static void stop_does_not_wait_for_an_end_that_hung_up(void **state)
 {
     struct fixture *f = *state;
-    static const uint8_t data[65536];
 
-    listening(f);
-    f->fd = call(f);
-    WAIT_FOR(f->device, last_event(f) == 'O');
-    for (int i = 0; i < 50; i++) {
-        device_write(f->device, data, sizeof(data));
-        device_turn(f->device, 1);
-    }
+    block(f);
     hung_fd = f->fd;
     device_free(f->device);
     f->device = NULL;

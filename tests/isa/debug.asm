@@ -172,18 +172,7 @@ main:
         TRY "MOV DR6, high bits", mov dr6, rax
 
 ; Interrupts.
-        mov al, 0x11
-        out 0x20, al
-        mov al, 0x20
-        out 0x21, al
-        mov al, 4
-        out 0x21, al
-        mov al, 1
-        out 0x21, al
-        mov al, 0xfe
-        out 0x21, al
-        mov al, 0xff
-        out 0xa1, al
+        LINE_0_ONLY
         mov al, 0x30           ; channel 0, mode 0
         out 0x43, al
         mov al, 0

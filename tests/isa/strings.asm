@@ -153,18 +153,7 @@ main:
 
 ; Interrupts of the PIT between the elements: 256 KiB are filled many times, and are right.
         GATE 0x20, on_pit, 0x8e00
-        mov al, 0x11
-        out 0x20, al
-        mov al, 0x20
-        out 0x21, al
-        mov al, 4
-        out 0x21, al
-        mov al, 1
-        out 0x21, al
-        mov al, 0xfe
-        out 0x21, al
-        mov al, 0xff
-        out 0xa1, al
+        LINE_0_ONLY
         mov al, 0x34
         out 0x43, al
         mov al, 0
