@@ -4,8 +4,8 @@
  *
  * To the NIC it is a network ("bp.net/1"), to the network behind it a NIC (a port). Everything is
  * handed on as it came: frames, back-pressure, offloads, queues, the carrier. A frame is recorded
- * when the other side has taken it, into a ring that a thread of its own empties (writer.c); a
- * record that finds no room is dropped, and the frame is not.
+ * when the other side has taken it: copied once, as it will stand in the file, into a ring that a
+ * thread of its own writes out (writer.c); what finds no room is dropped, and the frame is not.
  *
  * The frames lie in memory that a guest may change meanwhile: what is recorded can differ from what
  * is sent, when a guest wants that.
@@ -29,40 +29,49 @@ struct capture {
     void *port_self;
     struct filter filter;
     struct writer writer;
+    struct tails tails;
     int finishes;                /* `segment` or `checksums` asks for changed records */
     uint8_t frame[BP_FRAME_MAX]; /* one that is changed */
     uint8_t part[BP_FRAME_MAX + BP_SEGMENT_EXTRA];
 };
 
-/* ---- records ---- */
+/* ---- records ----
+ *
+ * What every frame goes through is inline, so that a small one costs the link little more than its
+ * copy; what some need is not.
+ */
 
-static uint64_t now(const struct capture *c)
+static inline uint64_t now(const struct capture *c)
 {
     return c->config->time == TIME_GUEST ? c->host->clock_ns(c->node) : c->host->utc_ns(c->node);
 }
 
-static void add(struct capture *c, const struct bp_frame *frame, uint64_t len, uint16_t direction,
-                uint64_t when_ns)
+static inline __attribute__((always_inline)) void add(struct capture *c,
+                                                      const struct bp_frame *frame, uint64_t len,
+                                                      uint32_t direction, uint64_t when_ns)
 {
-    uint32_t caplen = len < c->config->snaplen ? (uint32_t)len : c->config->snaplen;
-    struct record *r = ring_reserve(&c->writer.ring, caplen);
+    const struct file_format *format = c->writer.format;
+    const struct record r = {.kind = {.flags = frame->flags,
+                                      .gso_type = frame->gso_type,
+                                      .gso_size = frame->gso_size,
+                                      .csum_start = frame->csum_start,
+                                      .csum_offset = frame->csum_offset,
+                                      .direction = direction},
+                             .caplen =
+                                 len < c->config->snaplen ? (uint32_t)len : c->config->snaplen,
+                             .len = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX,
+                             .when_ns = when_ns,
+                             .dropped = ring_missed(&c->writer.ring)};
+    uint8_t *to = ring_reserve(&c->writer.ring, r.caplen + PACKET_EXTRA);
 
-    if (!r)
+    if (!to)
         return;
-    r->len = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX;
-    r->direction = direction;
-    r->flags = frame->flags;
-    r->gso_type = frame->gso_type;
-    r->gso_size = frame->gso_size;
-    r->csum_start = frame->csum_start;
-    r->csum_offset = frame->csum_offset;
-    r->when_ns = when_ns;
-    frame_copy(frame, (uint8_t *)(r + 1), caplen);
-    ring_add(&c->writer.ring, r);
+    frame_copy(frame, to + format->head, r.caplen);
+    ring_add(&c->writer.ring, format->packet(to, &r, &c->tails));
 }
 
 static void add_bytes(struct capture *c, const uint8_t *data, uint32_t len,
-                      const struct bp_frame *as, uint16_t direction, uint64_t when_ns)
+                      const struct bp_frame *as, uint32_t direction, uint64_t when_ns)
 {
     struct bp_frame frame = *as;
     struct bp_buf buf = {.len = len};
@@ -74,9 +83,10 @@ static void add_bytes(struct capture *c, const uint8_t *data, uint32_t len,
 }
 
 /* Does in the record what the sender left to the receiver, as the settings say: 0; -1 if that
- * cannot be done, and nothing is recorded. */
-static int add_finished(struct capture *c, const struct bp_frame *frame, uint64_t len,
-                        uint16_t direction, uint64_t when_ns)
+ * cannot be done, and nothing is recorded. Out of line: its stack is not for every frame. */
+static __attribute__((noinline)) int add_finished(struct capture *c, const struct bp_frame *frame,
+                                                  uint64_t len, uint32_t direction,
+                                                  uint64_t when_ns)
 {
     struct bp_frame as = {.size = sizeof(as)};
     struct bp_finish f;
@@ -104,18 +114,25 @@ static int add_finished(struct capture *c, const struct bp_frame *frame, uint64_
     return 0;
 }
 
-static void record(struct capture *c, const struct bp_frame *frame, uint16_t direction,
-                   uint64_t when_ns)
+/* The link is the only one that counts: nothing here needs to be done at once. */
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+static inline __attribute__((always_inline)) void
+record(struct capture *c, const struct bp_frame *frame, uint32_t direction, uint64_t when_ns)
 {
     struct writer *w = &c->writer;
     uint64_t len = frame_len(frame);
 
     if (atomic_load_explicit(&w->ended, memory_order_relaxed))
         return;
-    atomic_fetch_add_explicit(&w->seen, 1, memory_order_relaxed);
-    if (!filter_matches(&c->filter, frame, len))
+    count(&w->seen);
+    if (c->filter.used && !filter_matches(&c->filter, frame, len))
         return;
-    atomic_fetch_add_explicit(&w->accepted, 1, memory_order_relaxed);
+    count(&w->accepted);
     if (!c->finishes || add_finished(c, frame, len, direction, when_ns))
         add(c, frame, len, direction, when_ns);
 }

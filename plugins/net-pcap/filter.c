@@ -12,30 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint64_t frame_len(const struct bp_frame *frame)
-{
-    uint64_t len = 0;
-
-    for (uint32_t i = 0; i < frame->nbufs; i++)
-        if (__builtin_add_overflow(len, frame->bufs[i].len, &len))
-            return UINT64_MAX;
-    return len;
-}
-
-uint32_t frame_copy(const struct bp_frame *frame, uint8_t *to, uint32_t room)
-{
-    uint32_t done = 0;
-
-    for (uint32_t i = 0; i < frame->nbufs && done < room; i++) {
-        uint64_t n = frame->bufs[i].len < room - done ? frame->bufs[i].len : room - done;
-
-        if (n)
-            memcpy(to + done, frame->bufs[i].data, n);
-        done += (uint32_t)n;
-    }
-    return done;
-}
-
 int filter_init(struct filter *f, const struct bp_host *host, struct bp_node *node,
                 const char *text)
 {

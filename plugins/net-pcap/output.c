@@ -134,12 +134,15 @@ static int open_number(struct output *o)
     return 0;
 }
 
-int output_is_due(const struct output *o, uint64_t more)
+uint64_t output_room(const struct output *o)
 {
     if (!o->numbered || o->fd < 0)
+        return UINT64_MAX;
+    if (o->rotate_ns && output_now_ns() - o->opened_ns >= o->rotate_ns)
         return 0;
-    return (o->rotate_size && o->written + more > o->rotate_size) ||
-           (o->rotate_ns && output_now_ns() - o->opened_ns >= o->rotate_ns);
+    if (!o->rotate_size)
+        return UINT64_MAX;
+    return o->written < o->rotate_size ? o->rotate_size - o->written : 0;
 }
 
 void output_next(struct output *o)

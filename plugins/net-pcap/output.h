@@ -47,8 +47,8 @@ int output_open(struct output *o);
  * file it writes all or nothing. */
 int64_t output_write(struct output *o, const uint8_t *data, size_t len);
 
-/* Nonzero if the next record, of `more` bytes with what waits, belongs into a new file. */
-int output_is_due(const struct output *o, uint64_t more);
+/* Bytes that the file still takes: UINT64_MAX if it takes all; 0 if its time is over. */
+uint64_t output_room(const struct output *o);
 /* Ends the numbered file that is open; output_open() opens the next one. */
 void output_next(struct output *o);
 

@@ -4,6 +4,9 @@
  * interface description, enhanced packets and interface statistics; and the classic format, where
  * there is a header and packets only.
  *
+ * A packet's options are: epb_dropcount first, if there is one, so that packet_with() finds it;
+ * then the tail that all frames of its kind share, of a comment and epb_flags.
+ *
  * Left out: name resolution, decryption secrets, custom blocks, hashes, several interfaces in one
  * file.
  */
@@ -35,6 +38,8 @@
 #define ISB_FILTERACCEPT 6u
 #define ISB_USRDELIV 8u
 
+#define PACKET_HEAD 28u     /* bytes of an enhanced packet block before the frame's */
+#define DROPCOUNT_BYTES 12u /* of the option */
 #define LINKTYPE_ETHERNET 1u
 #define TEXT_MAX 400u /* bytes of a text in an option; several fit in BLOCK_EXTRA */
 
@@ -56,15 +61,19 @@ static void put32(struct block *b, uint32_t v)
     b->len += 4;
 }
 
+/* Up to a multiple of 4; more of the block follows, so that what is written beyond does no harm. */
+static void put_padding(struct block *b)
+{
+    bp_put_le32(b->at + b->len, 0);
+    b->len += -b->len & 3u;
+}
+
 static void put_bytes(struct block *b, const void *data, size_t len)
 {
-    static const uint8_t zeroes[4];
-
     if (len)
         memcpy(b->at + b->len, data, len);
     b->len += len;
-    memcpy(b->at + b->len, zeroes, -len & 3u);
-    b->len += -len & 3u;
+    put_padding(b);
 }
 
 static void block_begin(struct block *b, uint8_t *at, uint32_t type)
@@ -75,7 +84,7 @@ static void block_begin(struct block *b, uint8_t *at, uint32_t type)
     put32(b, 0); /* its length: block_end() */
 }
 
-static size_t block_end(struct block *b)
+static inline size_t block_end(struct block *b)
 {
     put32(b, (uint32_t)b->len + 4);
     bp_put_le32(b->at + 4, (uint32_t)b->len);
@@ -150,27 +159,72 @@ static size_t pcapng_header(uint8_t *to, const struct file_info *info)
 }
 
 /* What a NIC's offloads left to the receiver, in words; "" if nothing. */
-static void tell_offloads(const struct record *r, char *text, size_t size)
+static void tell_offloads(const struct kind *k, char *text, size_t size)
 {
     static const char *const kinds[] = {
         [1] = "TCP over IPv4", [3] = "UDP fragments", [4] = "TCP over IPv6", [5] = "UDP"};
-    uint32_t kind = r->gso_type & 0x7fu; /* less VIRTIO_NET_HDR_GSO_ECN */
+    uint32_t kind = k->gso_type & 0x7fu; /* less VIRTIO_NET_HDR_GSO_ECN */
     size_t len = 0;
 
     text[0] = '\0';
-    if (r->flags & 1u)
+    if (k->flags & 1u)
         len = (size_t)snprintf(text, size, "checksum at byte %u is to be filled in over %u and up",
-                               r->csum_start + (uint32_t)r->csum_offset, (uint32_t)r->csum_start);
+                               k->csum_start + (uint32_t)k->csum_offset, (uint32_t)k->csum_start);
     if (kind)
         snprintf(text + len, size - len, "%sto be cut into segments of %u bytes (%s)",
-                 len ? "; " : "", (uint32_t)r->gso_size,
+                 len ? "; " : "", (uint32_t)k->gso_size,
                  kind < sizeof(kinds) / sizeof(kinds[0]) && kinds[kind] ? kinds[kind] : "unknown");
 }
 
-static size_t pcapng_packet(uint8_t *to, const struct record *r, const uint8_t *data)
+static const struct tail *make_tail(struct tails *tails, const struct kind *k)
 {
+    struct tail *tail = &tails->known[tails->next];
+    struct block b = {.at = tail->data};
     char comment[160];
     uint8_t flags[4];
+
+    tails->next = (tails->next + 1) % TAILS;
+    tell_offloads(k, comment, sizeof(comment));
+    if (comment[0])
+        option_text(&b, OPT_COMMENT, comment);
+    bp_put_le32(flags, k->direction);
+    option(&b, EPB_FLAGS, flags, sizeof(flags));
+    option(&b, OPT_END, NULL, 0);
+    tail->kind = *k;
+    tail->len = (uint32_t)b.len;
+    return tail;
+}
+
+/* Out of line, as it is rare: its stack is not for every frame. */
+static __attribute__((noinline)) const struct tail *find_tail(struct tails *tails,
+                                                              const struct kind *k)
+{
+    for (uint32_t i = 0; i < TAILS && tails->known[i].len; i++)
+        if (!memcmp(&tails->known[i].kind, k, sizeof(*k)))
+            return &tails->known[i];
+    return make_tail(tails, k);
+}
+
+static inline const struct tail *tail_of(struct tails *tails, const struct kind *k)
+{
+    const struct tail **recent = &tails->recent[k->direction & 1u];
+
+    if (!*recent || memcmp(&(*recent)->kind, k, sizeof(*k)) != 0)
+        *recent = find_tail(tails, k);
+    return *recent;
+}
+
+static size_t put_dropcount(uint8_t *to, uint64_t frames)
+{
+    struct block b = {.at = to};
+
+    option_64(&b, EPB_DROPCOUNT, frames);
+    return b.len;
+}
+
+static size_t pcapng_packet(uint8_t *to, const struct record *r, struct tails *tails)
+{
+    const struct tail *tail = tail_of(tails, &r->kind);
     struct block b;
 
     block_begin(&b, to, BLOCK_PACKET);
@@ -178,15 +232,47 @@ static size_t pcapng_packet(uint8_t *to, const struct record *r, const uint8_t *
     put_time(&b, r->when_ns);
     put32(&b, r->caplen);
     put32(&b, r->len);
-    put_bytes(&b, data, r->caplen);
-    tell_offloads(r, comment, sizeof(comment));
-    if (comment[0])
-        option_text(&b, OPT_COMMENT, comment);
-    bp_put_le32(flags, r->direction);
-    option(&b, EPB_FLAGS, flags, sizeof(flags));
+    b.len += r->caplen;
+    put_padding(&b);
     if (r->dropped)
-        option_64(&b, EPB_DROPCOUNT, r->dropped);
-    option(&b, OPT_END, NULL, 0);
+        b.len += put_dropcount(to + b.len, r->dropped);
+    memcpy(to + b.len, tail->data, tail->len);
+    b.len += tail->len;
+    return block_end(&b);
+}
+
+static size_t pcapng_packet_size(const uint8_t *packet)
+{
+    return bp_le32(packet + 4);
+}
+
+static uint64_t pcapng_packet_time(const uint8_t *packet)
+{
+    return (uint64_t)bp_le32(packet + 12) << 32 | bp_le32(packet + 16);
+}
+
+static size_t options_of(const uint8_t *packet)
+{
+    return PACKET_HEAD + (((size_t)bp_le32(packet + 20) + 3) & ~(size_t)3);
+}
+
+static uint64_t pcapng_packet_dropped(const uint8_t *packet)
+{
+    const uint8_t *first = packet + options_of(packet);
+
+    return bp_le16(first) == EPB_DROPCOUNT ? bp_le64(first + 4) : 0;
+}
+
+static size_t pcapng_packet_with(uint8_t *to, const uint8_t *packet, uint64_t more)
+{
+    uint64_t dropped = pcapng_packet_dropped(packet);
+    size_t from = options_of(packet), end = pcapng_packet_size(packet) - 4;
+    struct block b = {.at = to, .len = from};
+
+    memcpy(to, packet, from);
+    b.len += put_dropcount(to + from, dropped + more);
+    from += dropped ? DROPCOUNT_BYTES : 0;
+    put_bytes(&b, packet + from, end - from);
     return block_end(&b);
 }
 
@@ -210,12 +296,21 @@ static size_t pcapng_statistics(uint8_t *to, const struct totals *t)
 }
 
 const struct file_format format_pcapng = {
-    .header = pcapng_header, .packet = pcapng_packet, .statistics = pcapng_statistics};
+    .header = pcapng_header,
+    .statistics = pcapng_statistics,
+    .packet = pcapng_packet,
+    .head = PACKET_HEAD,
+    .packet_size = pcapng_packet_size,
+    .packet_time = pcapng_packet_time,
+    .packet_dropped = pcapng_packet_dropped,
+    .packet_with = pcapng_packet_with,
+};
 
 /* ---- classic ------------------------------------------------------------------------------------
  */
 
 #define MAGIC_NANOSECONDS 0xa1b23c4du
+#define PCAP_HEAD 16u /* bytes of a packet before the frame's */
 #define NS_PER_S UINT64_C(1000000000)
 
 static size_t pcap_header(uint8_t *to, const struct file_info *info)
@@ -232,16 +327,41 @@ static size_t pcap_header(uint8_t *to, const struct file_info *info)
     return b.len;
 }
 
-static size_t pcap_packet(uint8_t *to, const struct record *r, const uint8_t *data)
+static size_t pcap_packet(uint8_t *to, const struct record *r, struct tails *tails)
 {
     struct block b = {.at = to, .len = 0};
 
+    (void)tails;
     put32(&b, (uint32_t)(r->when_ns / NS_PER_S));
     put32(&b, (uint32_t)(r->when_ns % NS_PER_S));
     put32(&b, r->caplen);
     put32(&b, r->len);
-    memcpy(to + b.len, data, r->caplen);
     return b.len + r->caplen;
+}
+
+static size_t pcap_packet_size(const uint8_t *packet)
+{
+    return PCAP_HEAD + (size_t)bp_le32(packet + 8);
+}
+
+static uint64_t pcap_packet_time(const uint8_t *packet)
+{
+    return bp_le32(packet) * NS_PER_S + bp_le32(packet + 4);
+}
+
+static uint64_t pcap_packet_dropped(const uint8_t *packet)
+{
+    (void)packet;
+    return 0;
+}
+
+static size_t pcap_packet_with(uint8_t *to, const uint8_t *packet, uint64_t more)
+{
+    size_t len = pcap_packet_size(packet);
+
+    (void)more;
+    memcpy(to, packet, len);
+    return len;
 }
 
 static size_t pcap_statistics(uint8_t *to, const struct totals *totals)
@@ -252,4 +372,30 @@ static size_t pcap_statistics(uint8_t *to, const struct totals *totals)
 }
 
 const struct file_format format_pcap = {
-    .header = pcap_header, .packet = pcap_packet, .statistics = pcap_statistics};
+    .header = pcap_header,
+    .statistics = pcap_statistics,
+    .packet = pcap_packet,
+    .head = PCAP_HEAD,
+    .packet_size = pcap_packet_size,
+    .packet_time = pcap_packet_time,
+    .packet_dropped = pcap_packet_dropped,
+    .packet_with = pcap_packet_with,
+};
+
+/* ---- both ---- */
+
+struct span span_of(const struct file_format *format, const uint8_t *at, size_t len, uint64_t room)
+{
+    struct span s = {0};
+
+    while (s.len < len) {
+        size_t size = format->packet_size(at + s.len);
+
+        if (size > room - s.len)
+            break;
+        s.last = at + s.len;
+        s.len += size;
+        s.packets++;
+    }
+    return s;
+}

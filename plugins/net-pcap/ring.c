@@ -2,10 +2,14 @@
  *
  * net-pcap/ring.c - the bounded buffer between a link and the thread that writes its file.
  *
- * `added` and `taken` only grow; their difference is what the ring holds. A record lies in one
- * piece: where the end of the memory is too near, a record of padding fills it. The taker sleeps
- * until its next flush, so the adder wakes it only when the ring is half full or a frame was
- * dropped: most frames cost no system call.
+ * `added` and `taken` only grow; their difference is what the ring holds. What is added lies in one
+ * piece: where the end of the memory is too near, it begins at the start, and `end` says where the
+ * bytes end that are left out. One `end` is enough: the next is set a lap later, and so far the
+ * adder comes only when the taker is beyond the one before.
+ *
+ * The taker sleeps until its next flush, so the adder wakes it only when the ring is half full or a
+ * frame was dropped: most frames cost no system call. Nor do they cost the adder a look at what the
+ * taker writes, as long as there is room by the last one.
  */
 #include "ring.h"
 
@@ -14,7 +18,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define RING_ALIGN 4096u /* a page is, or is a multiple of, that */
+#define RING_ALIGN 4096u               /* a page is, or is a multiple of, that */
+#define LARGE_PAGE (UINT64_C(2) << 20) /* where the system has them, they spare faults */
 
 int ring_init(struct ring *r, uint64_t size)
 {
@@ -22,9 +27,10 @@ int ring_init(struct ring *r, uint64_t size)
 
     memset(r, 0, sizeof(*r));
     r->wake = WAKE_NONE;
+    r->end = UINT64_MAX;
     for (r->size = 4096; r->size < size;)
         r->size *= 2;
-    if (posix_memalign(&data, RING_ALIGN, r->size))
+    if (posix_memalign(&data, r->size < LARGE_PAGE ? RING_ALIGN : LARGE_PAGE, r->size))
         return -ENOMEM;
     r->data = data;
     return wake_open(&r->wake);
@@ -47,7 +53,7 @@ void ring_free(struct ring *r)
 
 void ring_wake(struct ring *r)
 {
-    if (!atomic_exchange(&r->asked, 1))
+    if (!atomic_load(&r->asked) && !atomic_exchange(&r->asked, 1))
         wake_signal(&r->wake);
 }
 
@@ -57,71 +63,76 @@ void ring_calm(struct ring *r)
     atomic_store(&r->asked, 0);
 }
 
-static struct record *record_at(const struct ring *r, uint64_t position)
+/* Of the ring's memory the place for a count of bytes. */
+static uint64_t place(const struct ring *r, uint64_t count)
 {
-    return (struct record *)(void *)(r->data + (position & (r->size - 1)));
+    return count & (r->size - 1);
 }
 
-struct record *ring_reserve(struct ring *r, uint32_t caplen)
+/* ---- the adder ---- */
+
+/* Do `len` bytes fit behind `padding` that are left out? */
+static int fits(struct ring *r, uint64_t added, uint64_t padding, uint64_t len)
+{
+    if (added - r->known + padding + len <= r->size)
+        return 1;
+    r->known = atomic_load_explicit(&r->taken, memory_order_acquire);
+    /* An empty ring has all of its memory, wherever it stands. */
+    return added == r->known ? len <= r->size : added - r->known + padding + len <= r->size;
+}
+
+uint8_t *ring_reserve_slowly(struct ring *r, uint64_t len)
 {
     uint64_t added = atomic_load_explicit(&r->added, memory_order_relaxed);
-    uint64_t used = added - atomic_load_explicit(&r->taken, memory_order_acquire);
-    uint64_t total = (sizeof(struct record) + (uint64_t)caplen + 7) & ~UINT64_C(7);
-    uint64_t to_end = r->size - (added & (r->size - 1));
-    uint64_t padding = to_end < total ? to_end : 0;
-    struct record *record;
+    uint64_t to_end = r->size - place(r, added);
+    uint64_t padding = to_end < len ? to_end : 0;
 
-    if (total > r->size || padding + total > r->size - used) {
+    if (!fits(r, added, padding, len)) {
         r->missed++;
-        atomic_fetch_add_explicit(&r->dropped, 1, memory_order_relaxed);
+        atomic_store_explicit(&r->dropped,
+                              atomic_load_explicit(&r->dropped, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
         ring_wake(r);
         return NULL;
     }
     if (padding) {
-        record = record_at(r, added);
-        /* At the very end there may be room for no more than these two. */
-        record->total = (uint32_t)padding;
-        record->caplen = RING_PADDING;
-        atomic_store_explicit(&r->added, added + padding, memory_order_release);
+        atomic_store_explicit(&r->end, added, memory_order_relaxed);
         added += padding;
+        atomic_store_explicit(&r->added, added, memory_order_release);
     }
-    record = record_at(r, added);
-    memset(record, 0, sizeof(*record));
-    record->total = (uint32_t)total;
-    record->caplen = caplen;
-    record->dropped = r->missed;
-    return record;
+    return r->data + place(r, added);
 }
 
-void ring_add(struct ring *r, const struct record *record)
+void ring_look(struct ring *r)
 {
-    uint64_t added =
-        atomic_load_explicit(&r->added, memory_order_relaxed) + (uint64_t)record->total;
-
-    r->missed = 0;
-    atomic_store_explicit(&r->added, added, memory_order_release);
-    if (added - atomic_load_explicit(&r->taken, memory_order_relaxed) > r->size / 2)
+    r->known = atomic_load_explicit(&r->taken, memory_order_acquire);
+    if (atomic_load_explicit(&r->added, memory_order_relaxed) - r->known > r->size / 2)
         ring_wake(r);
 }
 
-const struct record *ring_oldest(struct ring *r)
+/* ---- the taker ---- */
+
+const uint8_t *ring_oldest(struct ring *r, size_t *len)
 {
     uint64_t taken = atomic_load_explicit(&r->taken, memory_order_relaxed);
     uint64_t added = atomic_load_explicit(&r->added, memory_order_acquire);
-    const struct record *record;
+    uint64_t end = atomic_load_explicit(&r->end, memory_order_relaxed), to_end;
 
+    if (end == taken && end < added) {
+        taken += r->size - place(r, taken);
+        atomic_store_explicit(&r->taken, taken, memory_order_release);
+    }
     if (taken == added)
         return NULL;
-    record = record_at(r, taken);
-    if (record->caplen != RING_PADDING)
-        return record;
-    ring_take(r, record);
-    return ring_oldest(r);
+    if (end >= taken && end < added)
+        added = end;
+    to_end = r->size - place(r, taken);
+    *len = (size_t)(added - taken < to_end ? added - taken : to_end);
+    return r->data + place(r, taken);
 }
 
-void ring_take(struct ring *r, const struct record *record)
+void ring_take(struct ring *r, size_t len)
 {
-    uint64_t taken = atomic_load_explicit(&r->taken, memory_order_relaxed);
-
-    atomic_store_explicit(&r->taken, taken + record->total, memory_order_release);
+    atomic_store_explicit(&r->taken, atomic_load_explicit(&r->taken, memory_order_relaxed) + len,
+                          memory_order_release);
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * net-pcap/writer.c - the thread that takes records out of a ring and writes them to an output.
+ * net-pcap/writer.c - the thread that writes the packets of a ring to an output.
  *
- * It collects whole blocks and writes them together, at the latest after the time of `flush`; so a
- * process that is killed leaves a file that is good up to there. What cannot be written is lost and
- * counted: the next packet that is says how many (epb_dropcount), and a line of the log, at most
- * one in ten seconds. A pipe that is full is waited for, with the ring filling behind it; one whose
- * reader left ends the capture.
+ * Packets stand in the ring as they will in the file, and are written from there, many at once, at
+ * the latest after the time of `flush`; so a process that is killed leaves a file that is good up
+ * to there. Headers, statistics, and packets that are to say more than the link knew are made in a
+ * buffer of the thread's own and written first.
+ *
+ * What cannot be written is lost and counted: the next packet that is says how many
+ * (epb_dropcount), and a line of the log, at most one in ten seconds. A pipe that is full is waited
+ * for, with the ring filling behind it; one whose reader left ends the capture.
  */
 #include "writer.h"
 
@@ -18,8 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OUT_BYTES ((size_t)FRAME_MAX * 2 + 4 * BLOCK_EXTRA)
-#define RETRY_MS 100   /* a pipe without a reader, a file that cannot be opened */
+#define OUT_BYTES (FRAME_MAX + PACKET_EXTRA + 2 * BLOCK_EXTRA)
+#define PIECE_MAX ((size_t)512 << 10) /* bytes that the ring has back only after one write */
+#define LAST_BYTES 128u               /* of a numbered file, kept free for the statistics */
+#define RETRY_MS 100                  /* a pipe without a reader, a file that cannot be opened */
 #define GIVE_UP_MS 500 /* how long the end of the machine waits for a reader that stalls */
 #define GIVE_UP_NS UINT64_C(2000000000) /* and for one that is slow */
 #define QUIET_NS UINT64_C(10000000000)  /* between two lines of the log */
@@ -63,25 +68,49 @@ static void tell_missing(struct writer *w, int at_end)
                 w->ring.size, count);
 }
 
-static void lose_out(struct writer *w)
+static void forget_chosen(struct writer *w)
 {
-    w->lost += w->out_records;
-    w->lost_before += w->out_records + w->out_told;
-    w->out_len = w->out_done = 0;
-    w->out_records = w->out_told = 0;
+    w->out_len = w->out_done = w->out_packet = w->piece = 0;
+    w->piece_packets = 0;
     w->out_has_header = 0;
+}
+
+/* Does without what was chosen, of which nothing is written, and counts it. */
+static void lose(struct writer *w)
+{
+    size_t len;
+    const uint8_t *at = w->piece ? ring_oldest(&w->ring, &len) : NULL;
+    uint64_t packets = (w->out_packet != 0) + w->piece_packets;
+
+    w->lost += packets;
+    w->untold += packets;
+    if (w->out_packet)
+        w->untold += w->format->packet_dropped(w->out + w->out_len - w->out_packet);
+    for (size_t done = 0; done < w->piece; done += w->format->packet_size(at + done))
+        w->untold += w->format->packet_dropped(at + done);
+    ring_take(&w->ring, w->piece);
+    forget_chosen(w);
+}
+
+static void forget_ring(struct writer *w)
+{
+    size_t len;
+
+    while (ring_oldest(&w->ring, &len))
+        ring_take(&w->ring, len);
 }
 
 /* The output is gone: nothing more is recorded. */
 static void end_capture(struct writer *w, const char *why)
 {
-    lose_out(w);
+    forget_chosen(w);
+    forget_ring(w);
     if (!atomic_exchange(&w->ended, 1))
         bp_logf(w->host, w->node, BP_LOG_WARN, "'%s': %s; the capture ends, and traffic goes on",
                 file_name(w), why);
 }
 
-/* ---- from the ring into `out` ---- */
+/* ---- what is written next ---- */
 
 static void begin_out(struct writer *w)
 {
@@ -96,99 +125,141 @@ static void add_statistics(struct writer *w)
     struct totals t = {.seen = atomic_load(&w->seen),
                        .accepted = atomic_load(&w->accepted),
                        .dropped = missing(w),
-                       .written = w->written + w->out_records,
+                       .written = w->written,
                        .when_ns = w->last_ns};
 
     begin_out(w);
     w->out_len += w->format->statistics(w->out + w->out_len, &t);
 }
 
-/* Moves records as long as they fit. Returns nonzero if the next one belongs into a new file. */
-static int fill_out(struct writer *w)
+/* Bytes that the file still takes beside what is in `out`. */
+static uint64_t room_in_file(const struct writer *w)
 {
-    const struct record *r;
+    uint64_t room = output_room(&w->output), kept = w->out_len + LAST_BYTES;
 
-    while ((r = ring_oldest(&w->ring))) {
-        struct record record = *r;
+    return room == UINT64_MAX ? room : room > kept ? room - kept : 0;
+}
 
-        if (w->out_len + r->caplen + 2 * BLOCK_EXTRA > OUT_BYTES)
-            return 0;
-        if ((w->has_records || w->out_records) &&
-            output_is_due(&w->output, w->out_len + r->caplen + BLOCK_EXTRA / 8))
-            return 1;
-        begin_out(w);
-        record.dropped += w->lost_before;
-        w->lost_before = 0;
-        w->out_told += record.dropped;
-        w->out_len += w->format->packet(w->out + w->out_len, &record, (const uint8_t *)(r + 1));
-        w->out_records++;
-        w->last_ns = record.when_ns;
-        ring_take(&w->ring, r);
+/* Moves the ring's first packet into `out`, to say there what was lost before it. */
+static void tell_in(struct writer *w, const uint8_t *packet)
+{
+    w->out_packet = w->format->packet_with(w->out + w->out_len, packet, w->untold);
+    w->out_len += w->out_packet;
+    w->untold = 0;
+    ring_take(&w->ring, w->format->packet_size(packet));
+}
+
+/* Chooses from the ring, when nothing waits. Returns nonzero if the first packet belongs into a new
+ * file. */
+static int choose(struct writer *w)
+{
+    size_t len, first;
+    const uint8_t *at = ring_oldest(&w->ring, &len);
+    struct span s;
+    uint64_t room;
+
+    if (!at)
+        return 0;
+    begin_out(w);
+    first = w->format->packet_size(at);
+    if (w->has_packets && first > room_in_file(w))
+        return 1;
+    if (w->untold) {
+        w->last_ns = w->format->packet_time(at);
+        tell_in(w, at);
+        at = ring_oldest(&w->ring, &len);
+        first = 0;
     }
+    room = room_in_file(w);
+    room = room < PIECE_MAX ? room : PIECE_MAX;
+    if (!at)
+        return 0;
+    /* A file has one packet at least. */
+    s = span_of(w->format, at, len, room < first ? first : room);
+    if (s.last)
+        w->last_ns = w->format->packet_time(s.last);
+    w->piece = s.len;
+    w->piece_packets = s.packets;
     return 0;
 }
 
-/* ---- from `out` into the file ---- */
+/* ---- writing ---- */
 
-/* 0: all is written, or lost; -EAGAIN or -ENXIO: to be tried again. */
+/* 0, or what output_write() says; likewise write_piece(). */
 static int write_out(struct writer *w)
 {
+    while (w->out_done < w->out_len) {
+        int64_t n = output_write(&w->output, w->out + w->out_done, w->out_len - w->out_done);
+
+        if (n < 0)
+            return (int)n;
+        w->out_done += (size_t)n;
+    }
+    w->has_header = w->has_header || w->out_has_header;
+    w->has_packets = w->has_packets || w->out_packet;
+    w->written += w->out_packet != 0;
+    w->out_len = w->out_done = w->out_packet = 0;
+    w->out_has_header = 0;
+    return 0;
+}
+
+static int write_piece(struct writer *w)
+{
+    while (w->piece) {
+        size_t len;
+        const uint8_t *at = ring_oldest(&w->ring, &len);
+        int64_t n = output_write(&w->output, at, w->piece);
+
+        if (n < 0)
+            return (int)n;
+        ring_take(&w->ring, (size_t)n);
+        w->piece -= (size_t)n;
+        w->has_packets = 1;
+    }
+    w->written += w->piece_packets;
+    w->piece_packets = 0;
+    return 0;
+}
+
+/* 0: all that waits is written, or lost; -EAGAIN or -ENXIO: to be tried again. */
+static int write_all(struct writer *w)
+{
     int err = output_open(&w->output);
-    int64_t n;
 
     w->error = err;
     if (err == -ENXIO && w->output.kind == OUTPUT_PIPE)
         return err;
     if (err) {
-        lose_out(w);
+        lose(w);
         return 0;
     }
-    while (w->out_done < w->out_len) {
-        n = output_write(&w->output, w->out + w->out_done, w->out_len - w->out_done);
-        if (n > 0) {
-            w->out_done += (size_t)n;
-            continue;
-        }
-        w->error = (int)n;
-        if (n == -EAGAIN)
-            return -EAGAIN;
-        if (n == -EPIPE || n == -ECONNRESET)
-            end_capture(w, "its reader is gone");
-        else if (w->output.kind != OUTPUT_FILE && w->output.written)
-            end_capture(w, strerror((int)-n)); /* in the middle of a block, for all we know */
-        else
-            lose_out(w);
-        return 0;
-    }
-    w->has_header = w->has_header || w->out_has_header;
-    w->has_records = w->has_records || w->out_records;
-    w->written += w->out_records;
-    w->out_records = w->out_told = 0;
-    w->out_len = w->out_done = 0;
-    w->out_has_header = 0;
+    err = write_out(w);
+    if (!err)
+        err = write_piece(w);
+    w->error = err;
+    if (!err || err == -EAGAIN)
+        return err;
+    if (err == -EPIPE || err == -ECONNRESET)
+        end_capture(w, "its reader is gone");
+    else if (w->output.kind != OUTPUT_FILE && w->output.written)
+        end_capture(w, strerror(-err)); /* in the middle of a block, for all we know */
+    else
+        lose(w);
     return 0;
 }
 
 static void next_file(struct writer *w)
 {
     add_statistics(w);
-    write_out(w);
+    write_all(w);
     output_next(&w->output);
-    w->has_header = w->has_records = 0;
+    w->has_header = w->has_packets = 0;
     w->error = output_open(&w->output);
-}
-
-static void forget_ring(struct writer *w)
-{
-    const struct record *r;
-
-    while ((r = ring_oldest(&w->ring)))
-        ring_take(&w->ring, r);
 }
 
 /* ---- the thread ---- */
 
-/* Waits for a reason to go on; `err` as write_out() gave it. Returns 0 if the time passed. */
+/* Waits for a reason to go on; `err` as write_all() gave it. Returns 0 if the time passed. */
 static int wait_for_work(struct writer *w, int err)
 {
     struct pollfd p[2] = {{.fd = w->ring.wake.fd, .events = POLLIN},
@@ -206,23 +277,29 @@ static int wait_for_work(struct writer *w, int err)
     return poll(p, 2, ms) != 0;
 }
 
-/* One turn; returns as write_out(). `*more`: there is more to do at once. */
+static int is_chosen(const struct writer *w)
+{
+    return w->out_len || w->piece;
+}
+
+/* One turn; returns as write_all(). `*more`: there is more to do at once. */
 static int turn(struct writer *w, int *more)
 {
-    int due = 0, err;
+    size_t len;
+    int err;
 
     *more = 0;
     if (atomic_load(&w->ended)) {
         forget_ring(w);
         return 0;
     }
-    if (!w->out_done)
-        due = fill_out(w);
-    begin_out(w); /* a reader wants to see that this is a capture */
-    err = w->out_len ? write_out(w) : 0;
-    if (!err && due)
+    if (!is_chosen(w) && choose(w)) {
         next_file(w);
-    *more = !err && ring_oldest(&w->ring);
+        choose(w);
+    }
+    begin_out(w); /* a reader wants to see that this is a capture */
+    err = is_chosen(w) ? write_all(w) : 0;
+    *more = !err && ring_oldest(&w->ring, &len);
     tell_missing(w, 0);
     return err;
 }
@@ -230,10 +307,10 @@ static int turn(struct writer *w, int *more)
 /* The last words in the file. */
 static void finish(struct writer *w)
 {
-    if (!atomic_load(&w->ended) && !w->out_len) {
+    if (!atomic_load(&w->ended) && !is_chosen(w)) {
         add_statistics(w);
         if (w->out_len)
-            write_out(w);
+            write_all(w);
     }
     tell_missing(w, 1);
 }
@@ -295,12 +372,14 @@ int writer_init(struct writer *w, const struct bp_host *host, struct bp_node *no
 
 void writer_end(struct writer *w)
 {
-    uint64_t left = w->out_records;
-    const struct record *r;
+    uint64_t left = (w->out_packet != 0) + w->piece_packets;
+    const uint8_t *at;
+    size_t len;
 
-    while (w->ring.data && (r = ring_oldest(&w->ring))) {
-        ring_take(&w->ring, r);
-        left++;
+    ring_take(&w->ring, w->piece);
+    while (w->ring.data && (at = ring_oldest(&w->ring, &len))) {
+        left += span_of(w->format, at, len, UINT64_MAX).packets;
+        ring_take(&w->ring, len);
     }
     if (left && !atomic_load(&w->ended))
         bp_logf(w->host, w->node, BP_LOG_WARN,

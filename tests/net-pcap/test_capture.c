@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * net-pcap/test_capture.c - the model `capture`: what it hands on, and what it writes. What a
- * capture does with an output that fails is in test_output.c.
+ * capture does with an output that fails is in test_output.c, numbered files in test_rotation.c.
  */
 #include "blocks.h"
 #include "folder.h"
@@ -413,6 +413,73 @@ static void the_file_is_written_while_the_machine_runs(void **state)
     LINK_WAIT(count_frames(f->path) == 1);
 }
 
+/* The n-th of frames that differ in length and in all their bytes; returns its length. */
+static uint32_t make_frame(uint8_t *to, uint32_t n)
+{
+    uint32_t len = 60 + n * 2654435761u % 9000u;
+
+    link_udp(to, len, (uint16_t)n);
+    memset(to + 42, (int)(n & 0xffu), len - 42);
+    return len;
+}
+
+/* The smallest buffer is gone through twenty times, from either direction. */
+static void frames_are_whole_wherever_they_stand_in_the_buffer(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t frame[10000];
+    struct blocks b;
+
+    f->config.buffer = 65536;
+    f->config.flush = 60000;
+    f->config.file = in_folder(f, "a.pcapng");
+    link_start(f->link, "capture", &f->config);
+    for (uint32_t n = 0; n < 300; n++) {
+        uint32_t len = make_frame(frame, n);
+
+        if (n % 2)
+            link_send(f->link, frame, len);
+        else
+            link_receive(f->link, frame, len);
+        if (n % 5 == 4) { /* at most 45,000 bytes are in the buffer */
+            fake_ops(f->link->host)->stop(f->link->self);
+            fake_ops(f->link->host)->start(f->link->self);
+        }
+    }
+    link_stop(f->link);
+    blocks_read(&b, f->path);
+    assert_int_equal(b.packets, 300);
+    for (uint32_t n = 0; n < 300; n++) {
+        uint32_t len = make_frame(frame, n);
+        const struct block *packet = blocks_packet(&b, n);
+
+        assert_int_equal(bp_le32(packet->data + 20), len);
+        assert_int_equal(bp_le32(packet->data + 24), len);
+        assert_memory_equal(packet->data + 28, frame, len);
+        assert_int_equal(block_number(packet, 2), n % 2 ? 2 : 1);
+        assert_null(block_option(packet, 4, NULL));
+    }
+    blocks_free(&b);
+}
+
+/* Neither behind the first nor before it is there room for the second; but the first is gone. */
+static void a_long_frame_finds_room_in_an_empty_buffer(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t frame[60000];
+
+    f->config.buffer = 65536;
+    f->config.file = in_folder(f, "a.pcapng");
+    link_start(f->link, "capture", &f->config);
+    link_udp(frame, sizeof(frame), 1);
+    link_send(f->link, frame, 30000);
+    fake_ops(f->link->host)->stop(f->link->self);
+    fake_ops(f->link->host)->start(f->link->self);
+    link_send(f->link, frame, sizeof(frame));
+    link_stop(f->link);
+    assert_int_equal(count_frames(f->path), 2);
+}
+
 static void bad_second_capture_into_one_file_is_told(void **state)
 {
     struct fixture *f = *state;
@@ -448,112 +515,6 @@ static void bad_network_with_a_user_is_told(void **state)
                         "network backend that nothing else uses");
 }
 
-/* ---- numbered files ---- */
-
-static void send_many(struct link *l, unsigned count)
-{
-    uint8_t frame[1000];
-
-    for (unsigned i = 0; i < count; i++) {
-        link_udp(frame, sizeof(frame), (uint16_t)i);
-        link_send(l, frame, sizeof(frame));
-    }
-}
-
-static void rotation_by_size_makes_files_that_each_stand_alone(void **state)
-{
-    struct fixture *f = *state;
-    char base[512];
-    int64_t total = 0;
-
-    snprintf(base, sizeof(base), "%s/a.b.pcapng", f->folder);
-    f->config.file = base;
-    f->config.rotate_size = 10000;
-    link_start(f->link, "capture", &f->config);
-    send_many(f->link, 100);
-    link_stop(f->link);
-    assert_true(files_in_folder(f) >= 11);
-    for (unsigned i = 1; i <= files_in_folder(f); i++) {
-        char name[64];
-        struct blocks b;
-
-        snprintf(name, sizeof(name), "a.b-%05u.pcapng", i);
-        blocks_read(&b, in_folder(f, name));
-        assert_true(b.len <= 10000 + 256);
-        assert_true(b.packets > 0);
-        assert_int_equal(b.blocks[b.count - 1].type, 5);
-        total += b.packets;
-        blocks_free(&b);
-    }
-    assert_int_equal(total, 100);
-}
-
-static void rotation_keeps_the_newest_files_and_goes_on_numbering(void **state)
-{
-    struct fixture *f = *state;
-    char base[512];
-
-    snprintf(base, sizeof(base), "%s/a.pcap", f->folder);
-    f->config.file = base;
-    f->config.rotate_size = 10000;
-    f->config.keep = 3;
-    link_start(f->link, "capture", &f->config);
-    send_many(f->link, 85); /* nine each */
-    link_stop(f->link);
-    assert_int_equal(files_in_folder(f), 3);
-    assert_int_equal(count_frames(in_folder(f, "a-00008.pcap")), 9);
-    assert_int_equal(count_frames(in_folder(f, "a-00009.pcap")), 9);
-    assert_int_equal(count_frames(in_folder(f, "a-00010.pcap")), 4);
-    link_start(f->link, "capture", &f->config);
-    send_many(f->link, 1);
-    link_stop(f->link);
-    assert_int_equal(files_in_folder(f), 3);
-    assert_int_equal(count_frames(in_folder(f, "a-00011.pcap")), 1);
-}
-
-static void rotation_by_time_begins_with_the_next_frame(void **state)
-{
-    struct fixture *f = *state;
-    char base[512];
-
-    snprintf(base, sizeof(base), "%s/a.pcap", f->folder);
-    f->config.file = base;
-    f->config.rotate_time = 1;
-    link_start(f->link, "capture", &f->config);
-    send_many(f->link, 1);
-    LINK_WAIT(count_frames(in_folder(f, "a-00001.pcap")) == 1);
-    while (files_in_folder(f) < 2) {
-        usleep(100000);
-        send_many(f->link, 1);
-    }
-    link_stop(f->link);
-    assert_true(count_frames(in_folder(f, "a-00001.pcap")) > 0);
-    assert_true(count_frames(in_folder(f, "a-00002.pcap")) > 0);
-}
-
-static void bad_rotation_keys_are_told(void **state)
-{
-    struct fixture *f = *state;
-    struct fake_host *h;
-
-    f->config.file = "/dev/null";
-    f->config.keep = 3;
-    assert_int_equal(fake_host_try(PLUGIN_FILE, "capture", &f->config, &h), -EINVAL);
-    assert_string_equal(fake_failure(),
-                        "`keep` is about numbered files, and there is one only: give "
-                        "`rotate-size` or `rotate-time`, or leave it out");
-    f->config.rotate_size = 10000;
-    assert_int_equal(fake_host_try(PLUGIN_FILE, "capture", &f->config, &h), -EINVAL);
-    assert_string_equal(fake_failure(),
-                        "'/dev/null' is no regular file, and only those have numbers: leave out "
-                        "`rotate-size` and `rotate-time`, or name a file");
-    f->config.file = "/dir/-";
-    assert_int_equal(fake_host_try(PLUGIN_FILE, "capture", &f->config, &h), -EINVAL);
-    assert_string_equal(fake_failure(),
-                        "standard output has no numbers: leave out `rotate-size` and "
-                        "`rotate-time`, or name a file");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -572,12 +533,10 @@ int main(void)
         FOLDER_TEST(bad_checksum_beyond_the_frame_is_left_alone),
         FOLDER_TEST(a_pause_flushes_and_the_capture_goes_on_behind_it),
         FOLDER_TEST(the_file_is_written_while_the_machine_runs),
+        FOLDER_TEST(frames_are_whole_wherever_they_stand_in_the_buffer),
+        FOLDER_TEST(a_long_frame_finds_room_in_an_empty_buffer),
         FOLDER_TEST(bad_second_capture_into_one_file_is_told),
         FOLDER_TEST(bad_network_with_a_user_is_told),
-        FOLDER_TEST(rotation_by_size_makes_files_that_each_stand_alone),
-        FOLDER_TEST(rotation_keeps_the_newest_files_and_goes_on_numbering),
-        FOLDER_TEST(rotation_by_time_begins_with_the_next_frame),
-        FOLDER_TEST(bad_rotation_keys_are_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

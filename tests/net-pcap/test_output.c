@@ -108,6 +108,98 @@ static void bad_97_full_disk_leaves_whole_blocks_and_the_count_of_what_is_missin
     blocks_free(&b);
 }
 
+/* Room for a header and a frame, so that the same frames are lost in two places: in the buffer,
+ * which is small, and at the file, which takes no more. */
+static int capture_with_two_kinds_of_losses(struct fixture *f)
+{
+    struct rlimit limit = {.rlim_cur = 0, .rlim_max = RLIM_INFINITY};
+
+    if (setrlimit(RLIMIT_FSIZE, &limit))
+        return 1;
+    link_start(f->link, "capture", &f->config);
+    send_many(f->link, 3, 50000); /* the buffer has no room for all of them */
+    fake_ops(f->link->host)->stop(f->link->self);
+    limit.rlim_cur = RLIM_INFINITY;
+    if (setrlimit(RLIMIT_FSIZE, &limit))
+        return 2;
+    fake_ops(f->link->host)->start(f->link->self);
+    for (int i = 0; i < 5; i++) {
+        send_many(f->link, 1, 1000);
+        fake_ops(f->link->host)->stop(f->link->self);
+        fake_ops(f->link->host)->start(f->link->self);
+    }
+    link_stop(f->link);
+    return 0;
+}
+
+static void losses_in_the_buffer_and_at_the_file_are_told_once_and_together(void **state)
+{
+    struct fixture *f = *state;
+    struct blocks b;
+
+    f->config.buffer = 65536;
+    f->config.flush = 60000;
+    f->config.file = in_folder(f, "a.pcapng");
+    assert_int_equal(in_child(capture_with_two_kinds_of_losses, f), 0);
+    blocks_read(&b, f->path);
+    assert_int_equal(b.packets, 5);
+    assert_int_equal(block_number(blocks_packet(&b, 0), 4), 3);
+    for (uint32_t i = 1; i < b.packets; i++)
+        assert_null(block_option(blocks_packet(&b, i), 4, NULL));
+    blocks_free(&b);
+}
+
+/* A reader that takes odd parts gets every frame whole, though the buffer is given back while they
+ * are under way. */
+static void a_pipe_takes_frames_in_parts(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t frame[60000], part[999];
+    char copy[512];
+    struct blocks b;
+    int reader, file;
+    ssize_t n = 1;
+
+    f->config.buffer = 65536;
+    f->config.flush = 1;
+    f->config.file = in_folder(f, "pipe");
+    assert_int_equal(mkfifo(f->path, 0600), 0);
+    reader = open(f->path, O_RDONLY | O_NONBLOCK);
+    snprintf(copy, sizeof(copy), "%s/copy", f->folder);
+    file = open(copy, O_RDWR | O_CREAT, 0600);
+    link_start(f->link, "capture", &f->config);
+    for (uint32_t i = 0; i < 20; i++) {
+        uint64_t wanted = 50000 * (uint64_t)(i + 1);
+        int turns = 0;
+
+        link_udp(frame, 50000 + i, (uint16_t)i);
+        memset(frame + 42, (int)i, sizeof(frame) - 42);
+        assert_int_equal(link_send(f->link, frame, 50000 + i), 1);
+        while ((uint64_t)lseek(file, 0, SEEK_CUR) < wanted) {
+            n = read(reader, part, sizeof(part));
+            if (n > 0)
+                assert_int_equal(write(file, part, (size_t)n), n);
+            else
+                usleep(1000);
+            assert_true(turns++ < 60000);
+        }
+    }
+    fake_ops(f->link->host)->stop(f->link->self);
+    while ((n = read(reader, part, sizeof(part))) > 0)
+        assert_int_equal(write(file, part, (size_t)n), n);
+    close(file);
+    close(reader);
+    blocks_read(&b, copy);
+    assert_int_equal(b.packets, 20);
+    for (uint32_t i = 0; i < 20; i++) {
+        link_udp(frame, 50000 + i, (uint16_t)i);
+        memset(frame + 42, (int)i, sizeof(frame) - 42);
+        assert_int_equal(bp_le32(blocks_packet(&b, i)->data + 20), 50000 + i);
+        assert_memory_equal(blocks_packet(&b, i)->data + 28, frame, 50000 + i);
+    }
+    blocks_free(&b);
+}
+
 static void slow_reader_of_a_pipe_costs_records_only(void **state)
 {
     struct fixture *f = *state;
@@ -423,6 +515,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FOLDER_TEST(bad_97_full_device_costs_records_and_one_warning),
         FOLDER_TEST(bad_97_full_disk_leaves_whole_blocks_and_the_count_of_what_is_missing),
+        FOLDER_TEST(losses_in_the_buffer_and_at_the_file_are_told_once_and_together),
+        FOLDER_TEST(a_pipe_takes_frames_in_parts),
         FOLDER_TEST(slow_reader_of_a_pipe_costs_records_only),
         FOLDER_TEST(the_end_does_not_wait_for_a_reader_that_stalls),
         FOLDER_TEST(a_pipe_may_get_its_reader_later),
