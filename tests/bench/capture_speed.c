@@ -2,6 +2,9 @@
  *
  * capture-speed PLUGIN [FOLDER] - frames a second through net-pcap's `capture`, into /dev/null and
  * into a file in FOLDER (a tmpfs; default /dev/shm), beside the same link without it.
+ * capture-speed PLUGIN count in|out LEN FRAMES - so many frames, for callgrind to count the
+ * instructions of: between a network and a NIC that do nothing, with a checksum to be filled in
+ * and, when they are long, to be cut, as a guest sends and gets them; into /dev/null, all recorded.
  *
  * flood: as fast as one thread can send, to a network that copies each frame. What the buffer had
  * no room for is told: the link must not become slower for it. paced: the sender waits whenever a
@@ -11,7 +14,9 @@
 #include "fakes/host.h"
 #include "net_pcap.h"
 
+#include <backplane/util/finish.h>
 #include <backplane/util/frame.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,6 +30,7 @@
 #define FRAMES 200000u
 #define TURNS 5u
 #define BUFFER (UINT64_C(16) << 20)
+#define COUNT_BUFFER (UINT64_C(4) << 20) /* as the key's default */
 
 static const char *plugin, *folder = "/dev/shm";
 static uint8_t sink[2048];
@@ -168,12 +174,85 @@ static void speed_of_captures(void **state)
     unlink(file);
 }
 
+/* ---- count ---- */
+
+static uint32_t take_frames(void *self, uint32_t queue, const struct bp_frame *frames,
+                            uint32_t count)
+{
+    (void)self;
+    (void)queue;
+    (void)frames;
+    return count;
+}
+
+static int take_frame(void *self, uint32_t queue, const struct bp_frame *frame)
+{
+    (void)self;
+    (void)queue;
+    (void)frame;
+    return 0;
+}
+
+static const struct bp_net idle_wire = {
+    .size = sizeof(struct bp_net), .attach = attach, .send = take_frames, .resume = resume};
+static const struct bp_net_port idle_nic = {.size = sizeof(struct bp_net_port),
+                                            .receive = take_frame};
+
+static void count(int inwards, uint32_t len, uint32_t frames)
+{
+    static uint8_t data[BP_FRAME_MAX];
+    struct bp_buf buf = {data, len};
+    struct bp_frame frame = {.size = sizeof(frame),
+                             .nbufs = 1,
+                             .bufs = &buf,
+                             .flags = BP_HDR_NEEDS_CSUM,
+                             .gso_type = len > 1514 ? BP_GSO_TCPV4 : BP_GSO_NONE,
+                             .hdr_len = 66,
+                             .gso_size = len > 1514 ? 1448 : 0,
+                             .csum_start = 34,
+                             .csum_offset = 16};
+    struct bp_node *behind = fake_peer(BP_NET_ID, &idle_wire, sink);
+    struct capture_config config = {.net = behind,
+                                    .file = "/dev/null",
+                                    .snaplen = FRAME_MAX,
+                                    .buffer = COUNT_BUFFER,
+                                    .flush = 200};
+    struct fake_host *h = fake_host_new(plugin, "capture", &config);
+    const struct bp_net *net = fake_ops(h)->extension(fake_self(h), BP_NET_ID);
+    uint32_t batch = (uint32_t)(COUNT_BUFFER / 4 / (len + 128)) + 1;
+    const struct bp_net_port *port;
+    void *port_self;
+
+    assert_int_equal(net->attach(fake_self(h), &idle_nic, sink), 0);
+    port = fake_port(behind, &port_self);
+    for (uint32_t i = 0; i < frames; i++) {
+        if (inwards)
+            port->receive(port_self, 0, &frame);
+        else
+            net->send(fake_self(h), 0, &frame, 1);
+        if (i % batch == batch - 1) {
+            fake_ops(h)->stop(fake_self(h));
+            fake_ops(h)->start(fake_self(h));
+        }
+    }
+    fake_ops(h)->stop(fake_self(h));
+    printf("%u frames of %u bytes, %lu not recorded\n", frames, len, lost(h));
+    fake_host_free(h);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(speed_of_captures)};
 
+    if (argc == 6 && !strcmp(argv[2], "count")) {
+        plugin = argv[1];
+        count(!strcmp(argv[3], "in"), (uint32_t)strtoul(argv[4], NULL, 10),
+              (uint32_t)strtoul(argv[5], NULL, 10));
+        return 0;
+    }
     if (argc != 2 && argc != 3) {
-        fprintf(stderr, "usage: capture-speed PLUGIN [FOLDER]\n");
+        fprintf(stderr, "usage: capture-speed PLUGIN [FOLDER]\n"
+                        "       capture-speed PLUGIN count in|out LEN FRAMES\n");
         return 2;
     }
     plugin = argv[1];

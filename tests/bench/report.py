@@ -5,6 +5,7 @@
 usage: report.py boot RESULT-LOG
        report.py exits LOG-HERE LOG-LAB
        report.py instructions FOLDER
+       report.py capture FOLDER
        report.py disk TITLE LOG
        report.py net TITLE LOG
 """
@@ -87,14 +88,25 @@ def exits(here, lab):
             print(text)
 
 
-def instructions(folder):
-    def collected(space, n):
-        text = (pathlib.Path(folder) / f"instructions-{space}-{n}.log").read_text()
+def between(folder, name, few, many):
+    """Instructions of one of what a run under callgrind does `few` times and another `many`."""
+    def collected(n):
+        text = (pathlib.Path(folder) / f"{name}-{n}.log").read_text()
         return int(re.search(r"Collected : (\d+)", text).group(1))
 
+    return (collected(many) - collected(few)) / (many - few)
+
+
+def instructions(folder):
     for space in ("pio", "mmio"):
-        each = (collected(space, 40000) - collected(space, 20000)) / 20000
+        each = between(folder, f"instructions-{space}", 20000, 40000)
         print(f"{space}: {each:.0f} user-space instructions an access (goal: at most 300)")
+
+
+def capture(folder):
+    for length in (60, 1514, 65226):
+        out, in_ = (between(folder, f"capture-{way}-{length}", 5000, 10000) for way in ("out", "in"))
+        print(f"a frame of {length} bytes: {out:,.0f} user-space instructions out, {in_:,.0f} in, all threads")
 
 
 DISK_OURS, DISK_PEERS = "backplane", ("qemu-threads", "qemu-io_uring")
@@ -216,4 +228,5 @@ def net(title, file):
 
 
 if __name__ == "__main__":
-    {"boot": boot, "disk": disk, "exits": exits, "instructions": instructions, "net": net}[sys.argv[1]](*sys.argv[2:])
+    {"boot": boot, "capture": capture, "disk": disk, "exits": exits, "instructions": instructions,
+     "net": net}[sys.argv[1]](*sys.argv[2:])
