@@ -11,6 +11,7 @@
  * is sent, when a guest wants that.
  */
 #include "filter.h"
+#include "frame.h"
 #include "writer.h"
 
 #include <backplane/util/finish.h>

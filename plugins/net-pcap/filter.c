@@ -5,6 +5,7 @@
  */
 #include "filter.h"
 
+#include "frame.h"
 #include "net_pcap.h"
 
 #include <backplane/util/log.h>

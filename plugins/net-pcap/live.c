@@ -12,6 +12,7 @@
  * is lost), several queues, interfaces that are not Ethernet.
  */
 #include "filter.h"
+#include "frame.h"
 #include "net_pcap.h"
 
 #include <backplane/util/finish.h>
