@@ -59,11 +59,25 @@ as_root() {
     fi
 }
 
+# alone NAME COMMAND...: runs it while nobody else on this cache does what goes by NAME. Tests that run at the same time want
+# the same things; who has waited looks first whether they are there by now. A `die` in there ends COMMAND alone.
+alone() {
+    local name=$1
+
+    shift
+    mkdir -p "$backplane_cache"
+    (
+        flock 9
+        "$@"
+    ) 9>"$backplane_cache/.$name.lock"
+}
+
 apt_updated=
 apt_update_once() {
     if [ -z "$apt_updated" ]; then
         say "refreshing the package lists (apt-get update)"
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null >&2
+        # APT itself does not wait for another that refreshes them: it fails.
+        alone update as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null >&2
         apt_updated=yes
     fi
 }
@@ -93,27 +107,34 @@ need_packages() {
 
 # fetch_package NAME: downloads and unpacks a package without installing it; prints the folder. Cached by name.
 fetch_package() {
-    local name=$1 dir=$backplane_cache/$1 temp
+    local name=$1 dir=$backplane_cache/$1
 
     if [ ! -d "$dir" ]; then
-        mkdir -p "$backplane_cache"
-        temp=$(mktemp -d "$backplane_cache/.fetch.XXXXXX")
-        say "fetching $name (apt-get download)"
-        # APT's sandbox user may not write to a folder of root's: fetch as who we are.
-        (cd "$temp" && apt-get -qq -o APT::Sandbox::User=root download "$name") </dev/null >&2 || {
-            apt_update_once
-            (cd "$temp" && apt-get -qq -o APT::Sandbox::User=root download "$name") </dev/null >&2
-        } || {
-            rm -rf "$temp"
-            die "apt-get could not download $name: see above"
-        }
-        mkdir "$temp/root"
-        dpkg-deb -x "$temp"/*.deb "$temp/root"
-        # Someone else may have been faster: then theirs is as good.
-        mv -T "$temp/root" "$dir" 2>/dev/null || [ -d "$dir" ] || die "cannot create $dir"
-        rm -rf "$temp"
+        alone fetch unpack_package "$name" "$dir" || exit 1
     fi
     printf '%s\n' "$dir"
+}
+
+# unpack_package NAME DIR: downloads it into DIR, unless somebody else has just done so.
+unpack_package() {
+    local name=$1 dir=$2 temp
+
+    [ ! -d "$dir" ] || return 0
+    temp=$(mktemp -d "$backplane_cache/.fetch.XXXXXX")
+    say "fetching $name (apt-get download)"
+    # APT's sandbox user may not write to a folder of root's: fetch as who we are.
+    (cd "$temp" && apt-get -qq -o APT::Sandbox::User=root download "$name") </dev/null >&2 || {
+        apt_update_once
+        (cd "$temp" && apt-get -qq -o APT::Sandbox::User=root download "$name") </dev/null >&2
+    } || {
+        rm -rf "$temp"
+        die "apt-get could not download $name: see above"
+    }
+    if ! { mkdir "$temp/root" && dpkg-deb -x "$temp"/*.deb "$temp/root" && mv -T "$temp/root" "$dir"; }; then
+        rm -rf "$temp"
+        die "cannot create $dir"
+    fi
+    rm -rf "$temp"
 }
 
 # apt_config ARCH DIR: makes DIR a state of APT's own for another architecture, with this machine's sources and keys;
