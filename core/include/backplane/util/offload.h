@@ -34,8 +34,8 @@ static inline uint32_t bp_sum_fold(uint64_t sum)
     return (uint32_t)sum;
 }
 
-/* The bytes of a word that begins with them, in the host's order, and zeroes. */
-static inline uint64_t bp_sum_word(const uint8_t *at, uint64_t bytes)
+/* A word in the host's order, of `bytes` 1, 2, 4 or 8. */
+static inline uint64_t bp_sum_word(const uint8_t *at, uint32_t bytes)
 {
     uint64_t word = 0;
 
@@ -43,36 +43,33 @@ static inline uint64_t bp_sum_word(const uint8_t *at, uint64_t bytes)
     return (word & 0xffffffffu) + (word >> 32);
 }
 
-#if defined(__SSE2__)
-typedef int16_t bp_sum_words __attribute__((vector_size(16)));
-typedef int32_t bp_sum_pairs __attribute__((vector_size(16)));
+#if defined(__x86_64__)
+typedef int16_t bp_sum_words __attribute__((vector_size(32)));
+typedef int32_t bp_sum_pairs __attribute__((vector_size(32)));
 
-/* Adds the eight words at `at`, each less 0x8000, to four sums: PMADDWD adds pairs of words, but
- * takes them for signed. */
-static inline bp_sum_pairs bp_sum_16(bp_sum_pairs sums, const uint8_t *at)
+/* Adds the sixteen words at `at`, each less 0x8000, to eight sums: VPMADDWD adds pairs of words,
+ * but takes them for signed. */
+__attribute__((target("avx2"))) static inline bp_sum_pairs bp_sum_32(bp_sum_pairs sums,
+                                                                     const uint8_t *at)
 {
-    const bp_sum_words one = {1, 1, 1, 1, 1, 1, 1, 1};
-    bp_sum_words words;
+    bp_sum_words words, one = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
     memcpy(&words, at, sizeof(words));
-    return sums + __builtin_ia32_pmaddwd128(words ^ INT16_MIN, one);
+    return sums + __builtin_ia32_pmaddwd256(words ^ INT16_MIN, one);
 }
 
-#define BP_SUM_BLOCKS (1u << 13) /* of 64 bytes that four sums of 32 bits hold */
+#define BP_SUM_BLOCKS (1u << 14) /* of 64 bytes that eight sums of 32 bits hold */
 
 /* The sum of `blocks`, at most that many, in the host's words. */
-static inline uint64_t bp_sum_64(const uint8_t *data, uint64_t blocks)
+__attribute__((target("avx2"))) static inline uint64_t bp_sum_64(const uint8_t *data,
+                                                                 uint64_t blocks)
 {
-    bp_sum_pairs sums = {0, 0, 0, 0};
+    bp_sum_pairs sums = {0, 0, 0, 0, 0, 0, 0, 0};
     int64_t total = (int64_t)blocks * 32 * 0x8000;
 
-    for (; blocks; blocks--, data += 64) {
-        sums = bp_sum_16(sums, data);
-        sums = bp_sum_16(sums, data + 16);
-        sums = bp_sum_16(sums, data + 32);
-        sums = bp_sum_16(sums, data + 48);
-    }
-    for (uint32_t i = 0; i < 4; i++)
+    for (; blocks; blocks--, data += 64)
+        sums = bp_sum_32(bp_sum_32(sums, data), data + 32);
+    for (uint32_t i = 0; i < 8; i++)
         total += sums[i];
     return (uint64_t)total;
 }
@@ -85,8 +82,8 @@ static inline uint32_t bp_sum(const uint8_t *data, uint64_t len, uint32_t sum)
     uint64_t total = 0;
     uint32_t words;
 
-#if defined(__SSE2__)
-    while (len >= 64) {
+#if defined(__x86_64__)
+    while (len >= 64 && __builtin_cpu_supports("avx2")) {
         uint64_t blocks = len / 64 < BP_SUM_BLOCKS ? len / 64 : BP_SUM_BLOCKS;
 
         total += bp_sum_64(data, blocks);
@@ -96,8 +93,14 @@ static inline uint32_t bp_sum(const uint8_t *data, uint64_t len, uint32_t sum)
 #endif
     for (; len >= 8; len -= 8, data += 8)
         total += bp_sum_word(data, 8);
-    if (len)
-        total += bp_sum_word(data, len);
+    if (len & 4)
+        total += bp_sum_word(data, 4);
+    data += len & 4;
+    if (len & 2)
+        total += bp_sum_word(data, 2);
+    data += len & 2;
+    if (len & 1)
+        total += bp_sum_word(data, 1);
     words = bp_sum_fold(total);
     /* The two bytes of the sum change places with those of the words (RFC 1071, 2). */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
