@@ -67,10 +67,10 @@ void virtio_later(struct virtio *v, uint32_t n)
 }
 
 /* The driver, which has not been asked to, does not notify meanwhile. */
-static void rest(struct virtio *v, uint32_t n)
+static void rest(struct virtio *v, uint32_t n, uint32_t ns)
 {
     if (!v->pending)
-        v->host->timer_set(v->node, VIRTIO_TIMER_WORK, v->host->clock_ns(v->node) + VIRTIO_REST_NS);
+        v->host->timer_set(v->node, VIRTIO_TIMER_WORK, v->host->clock_ns(v->node) + ns);
     v->pending |= 1u << n;
 }
 
@@ -101,9 +101,13 @@ void virtio_run(struct virtio *v, uint32_t n)
             return;
         }
         if (!got) {
+            uint32_t ns = 0;
+
             virtio_publish(v, n);
-            if (virtio_live(v, n) && v->device->rests && v->device->rests(v, n, done))
-                rest(v, n);
+            if (virtio_live(v, n) && v->device->rests)
+                ns = v->device->rests(v, n, done);
+            if (ns)
+                rest(v, n, ns);
             else if (virtio_live(v, n) && queue_arm(q))
                 continue;
             return;

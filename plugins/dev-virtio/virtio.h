@@ -28,7 +28,6 @@
 #define VIRTIO_QUEUES_MAX 18u
 #define VIRTIO_CONFIG_MAX 64u /* bytes of device configuration space */
 #define VIRTIO_BUDGET 256u    /* chains a kick */
-#define VIRTIO_REST_NS 64000u /* a queue that was empty may be left alone, at most */
 
 /* Device status (2.1). */
 #define STATUS_ACKNOWLEDGE 1u
@@ -56,9 +55,9 @@ struct virtio_device {
     void (*kicked)(struct virtio *v, uint32_t n);
     /* One chain for virtio_run(): the bytes written; or VIRTIO_HOLD, VIRTIO_TAKEN. Optional. */
     int64_t (*chain)(struct virtio *v, uint32_t n, const struct chain *c);
-    /* virtio_run() emptied queue `n`, after `done` chains: nonzero if it is better looked at again
-     * in VIRTIO_REST_NS than to have the driver notify of the next one. Optional: never. */
-    int (*rests)(struct virtio *v, uint32_t n, uint32_t done);
+    /* virtio_run() emptied queue `n`, after `done` chains: in how many ns it is better looked at
+     * again than to have the driver notify of the next one; 0: it is not. Optional: never. */
+    uint32_t (*rests)(struct virtio *v, uint32_t n, uint32_t done);
     /* The driver may be relied upon: features are final. Optional. */
     void (*driver_ok)(struct virtio *v);
     /* Nonzero if the driver's choice of features makes sense. Optional. */

@@ -52,12 +52,12 @@ static void a_guest_that_only_talks_is_looked_after(void **state)
     for (uint32_t i = 0; i < 2; i++) { /* without notifying */
         count = wire->count;
         queue_frame(r);
-        fake_advance_ns(r->host, VIRTIO_REST_NS);
+        fake_advance_ns(r->host, NET_REST_LEAST_NS);
         assert_int_equal(wire->count, count + 1);
         assert_true(rig_used(r, TX, NULL, NULL));
         assert_int_equal(event_of(r), event);
     }
-    fake_advance_ns(r->host, VIRTIO_REST_NS);
+    fake_advance_ns(r->host, NET_REST_LEAST_NS);
     assert_int_not_equal(event_of(r), event);
     for (uint32_t i = 0; i < NET_MONOLOGUE - 1; i++) {
         transmit(r, 60);
@@ -70,6 +70,48 @@ static void a_guest_that_only_talks_is_looked_after(void **state)
     transmit(r, 60);
     assert_int_not_equal(event_of(r), event);
     assert_true(rig_used(r, TX, NULL, NULL));
+}
+
+/* `frames` wait at the next look, which is to be `ns` after the last. */
+static void look_after(struct rig *r, uint32_t frames, uint32_t ns)
+{
+    uint32_t count = wire->count;
+
+    for (uint32_t i = 0; i < frames; i++)
+        queue_frame(r);
+    fake_advance_ns(r->host, ns - 1);
+    assert_int_equal(wire->count, count);
+    fake_advance_ns(r->host, 1);
+    assert_int_equal(wire->count, count + frames);
+    for (uint32_t i = 0; i < frames; i++)
+        assert_true(rig_used(r, TX, NULL, NULL));
+    wire->count = 0;
+}
+
+/* The more comes, the longer it is left alone, so that some come together; not if it is little, and
+ * not until its queue is full. */
+static void looks_are_as_far_apart_as_some_frames_need(void **state)
+{
+    struct rig *r = *state;
+
+    rig_start(r, BIT(VIRTIO_F_EVENT_IDX), 2);
+    clear_header(r);
+    fill(rig_ram(r, FRAME), 60);
+    for (uint32_t i = 0; i < NET_MONOLOGUE; i++) {
+        transmit(r, 60);
+        assert_true(rig_used(r, TX, NULL, NULL));
+    }
+    wire->count = 0;
+    look_after(r, 1, NET_REST_LEAST_NS); /* one in that time is little */
+    look_after(r, 2, NET_REST_LEAST_NS);
+    look_after(r, 3, 2 * NET_REST_LEAST_NS);
+    look_after(r, 5, 4 * NET_REST_LEAST_NS);
+    look_after(r, 8, NET_REST_MOST_NS); /* never longer */
+    look_after(r, 7, NET_REST_MOST_NS); /* fewer than one in the least time */
+    look_after(r, 4, 4 * NET_REST_LEAST_NS);
+    look_after(r, 3, 4 * NET_REST_LEAST_NS);
+    look_after(r, 1, 2 * NET_REST_LEAST_NS);
+    look_after(r, 1, NET_REST_LEAST_NS);
 }
 
 static void a_full_wire_holds_the_ring(void **state)
@@ -359,6 +401,7 @@ static void bad_features_without_those_they_need(void **state)
 static const struct CMUnitTest tests[] = {
     RIG_EACH(frames_go_both_ways, setup, teardown),
     RIG_EACH(a_guest_that_only_talks_is_looked_after, setup, teardown),
+    RIG_EACH(looks_are_as_far_apart_as_some_frames_need, setup, teardown),
     RIG_EACH(a_full_wire_holds_the_ring, setup, teardown),
     RIG_EACH(a_wire_that_is_full_after_any_number_of_frames, NULL, NULL),
     RIG_EACH(large_frames_fill_several_buffers, setup, teardown),

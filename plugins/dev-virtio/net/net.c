@@ -126,9 +126,23 @@ static int64_t chain(struct virtio *v, uint32_t n, const struct chain *c)
     return n == net_control_queue(net) ? net_control(net, n, c) : net_transmit(net, n, c);
 }
 
+/* How long a queue is left alone that had `done` frames after `ns`. Long enough for some to come
+ * together, as each look costs a thread its sleep and the guest an interrupt; but a guest that
+ * sends less than a frame in the least time is not to wait for longer than that. */
+static uint32_t next_rest(uint32_t ns, uint32_t done)
+{
+    uint64_t slow_ns = (uint64_t)done * NET_REST_LEAST_NS;
+
+    if (ns > NET_REST_LEAST_NS && (slow_ns < ns || done > 4 * NET_REST_FRAMES))
+        return ns / 2;
+    if (ns < NET_REST_MOST_NS && slow_ns > ns && done < NET_REST_FRAMES)
+        return ns * 2;
+    return ns;
+}
+
 /* A guest that sends frame after frame, and hears nothing, waits for none of them: then it is not
  * asked to notify of each. One that notifies nevertheless is served at once. */
-static int rests(struct virtio *v, uint32_t n, uint32_t done)
+static uint32_t rests(struct virtio *v, uint32_t n, uint32_t done)
 {
     struct net *net = (struct net *)v;
     uint32_t pair = n / 2;
@@ -140,7 +154,13 @@ static int rests(struct virtio *v, uint32_t n, uint32_t done)
     else if (net->monologue[pair] < NET_MONOLOGUE)
         net->monologue[pair]++;
     net->heard &= ~(1u << pair);
-    return net->monologue[pair] == NET_MONOLOGUE;
+    if (net->monologue[pair] < NET_MONOLOGUE)
+        net->rest_ns[pair] = 0;
+    else if (!net->rest_ns[pair])
+        net->rest_ns[pair] = NET_REST_LEAST_NS;
+    else
+        net->rest_ns[pair] = next_rest(net->rest_ns[pair], done);
+    return net->rest_ns[pair];
 }
 
 static void queue_forgotten(struct virtio *v, uint32_t n)

@@ -16,6 +16,9 @@
 #define NET_MACS_MAX 64u /* of each kind that the driver lists; more: all of the kind */
 #define NET_HEADER_BYTES 12u
 #define NET_MONOLOGUE 8u             /* then the guest only sends, for all we know */
+#define NET_REST_LEAST_NS 64000u     /* and its queue is left alone for so long, */
+#define NET_REST_MOST_NS 512000u     /* or, while much comes that way, */
+#define NET_REST_FRAMES 16u          /* as long as these need */
 #define NET_FRAME_MAX (65535u + 18u) /* an IP packet, Ethernet header, one tag */
 
 struct net_config {
@@ -94,6 +97,7 @@ struct net {
     uint32_t heard;                   /* pairs that received since they sent, bits */
     /* How often in a row the transmit queue was emptied without that, up to NET_MONOLOGUE. */
     uint8_t monologue[NET_PAIRS_MAX];
+    uint32_t rest_ns[NET_PAIRS_MAX]; /* for how long the transmit queue was left alone last */
     uint8_t rx_modes, all_unicast, all_multicast, vlan_filter;
     uint8_t mac[6];
     uint8_t initial_mac[6]; /* at reset */
