@@ -120,7 +120,7 @@ unpack_package() {
     local name=$1 dir=$2 temp
 
     [ ! -d "$dir" ] || return 0
-    temp=$(mktemp -d "$backplane_cache/.fetch.XXXXXX")
+    temp=$(mktemp -d "$backplane_cache/.fetch.XXXXXX") || die "cannot make a folder in $backplane_cache: see above"
     say "fetching $name (apt-get download)"
     # APT's sandbox user may not write to a folder of root's: fetch as who we are.
     (cd "$temp" && apt-get -qq -o APT::Sandbox::User=root download "$name") </dev/null >&2 || {

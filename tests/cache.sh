@@ -14,7 +14,12 @@ mkdir "$dir/bin"
 cat >"$dir/bin/apt-get" <<END
 #!/bin/sh
 echo "\$*" >>$dir/calls
-until [ -e $dir/first ] && [ -e $dir/second ]; do sleep 0.01; done
+i=0
+until [ -e $dir/first ] && [ -e $dir/second ]; do
+    i=\$((i + 1))
+    [ \$i -lt 6000 ] || exit 100
+    sleep 0.01
+done
 case \$* in
 *download*sound*) : >package.deb ;;
 *download*) exit 100 ;;

@@ -397,6 +397,32 @@ uint64_t bus_taken(struct bus *bus, uint32_t space, uint64_t base, uint64_t leng
     return end;
 }
 
+uint64_t bus_place_of(const struct bp_region *r)
+{
+    pthread_mutex_lock(&r->bus->lock);
+    uint64_t base = r->base;
+    pthread_mutex_unlock(&r->bus->lock);
+    return base;
+}
+
+const struct bp_region *bus_answers(struct bus *bus, uint64_t gpa)
+{
+    const struct bp_region *best = NULL;
+
+    pthread_mutex_lock(&bus->lock);
+    for (uint32_t i = 0; i < bus->count; i++) {
+        const struct bp_region *r = bus->regions[i];
+        if (r->space != BP_SPACE_MMIO || r->base == BP_UNMAPPED || gpa < r->base ||
+            gpa - r->base >= r->length)
+            continue;
+        if (!best || r->layer < best->layer ||
+            (r->layer == best->layer && r->serial < best->serial))
+            best = r;
+    }
+    pthread_mutex_unlock(&bus->lock);
+    return best;
+}
+
 void bus_forget(struct bus *bus, const void *owner)
 {
     uint32_t kept = 0;

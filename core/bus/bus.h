@@ -95,6 +95,10 @@ int bus_memory_new(struct bus *bus, const void *owner, uint64_t length, uint8_t 
 int bus_place(struct bp_region *region, uint64_t base, const struct bp_region **other);
 /* The end of a region in a layer below BARs that has some of [base, base + length), or 0. [main] */
 uint64_t bus_taken(struct bus *bus, uint32_t space, uint64_t base, uint64_t length);
+/* Where the region is mapped; BP_UNMAPPED. [any] */
+uint64_t bus_place_of(const struct bp_region *region);
+/* Who answers at `gpa`, as its regions are now; NULL: nobody. [any] */
+const struct bp_region *bus_answers(struct bus *bus, uint64_t gpa);
 /* Unmaps and frees every region of `owner`. [main] */
 void bus_forget(struct bus *bus, const void *owner);
 

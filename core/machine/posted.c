@@ -4,9 +4,9 @@
  * "bp.posted/1": it is told where they are, wherever the guest moves them, and what waits is handed
  * over before each turn of a loop.
  *
- * Taking a range back costs KVM milliseconds, and guests switch BARs off and on when they size
- * them. So a region that is unmapped keeps its ranges, where nobody answers, until it is mapped
- * elsewhere or something else is mapped there.
+ * Where another region answers, none of a region's ranges stay. But taking one back costs KVM
+ * milliseconds, and guests switch BARs off and on when they size them: a region that is unmapped
+ * keeps its ranges as long as nobody answers there.
  *
  * Devices speak of registers of a region, backends of addresses; the list here joins the two.
  */
@@ -21,8 +21,7 @@
 /* A region with such registers. */
 struct posted_region {
     const struct bp_region *region;
-    uint64_t base; /* where it is mapped; BP_UNMAPPED */
-    uint64_t at;   /* where the backend has its registers; BP_UNMAPPED: nowhere */
+    uint64_t at; /* where the backend has its registers; BP_UNMAPPED: nowhere */
 };
 
 /* What a loop does first. */
@@ -97,74 +96,62 @@ static void move(const struct posted_list *list, struct posted_region *p, uint64
         p->at = base;
 }
 
-static struct posted_region *find(struct posted_list *list, const struct bp_region *region)
+static bool has(const struct posted_list *list, const struct bp_region *region)
 {
     for (uint32_t i = 0; i < list->count; i++)
         if (list->regions[i].region == region)
-            return &list->regions[i];
-    return NULL;
+            return true;
+    return false;
 }
 
-static struct posted_region *append(struct posted_list *list, const struct bp_region *region)
+/* Without memory nothing of it is posted. */
+static void append(struct posted_list *list, const struct bp_region *region)
 {
     if (list->count == list->capacity) {
         uint32_t capacity = list->capacity ? 2 * list->capacity : 8;
         struct posted_region *regions = realloc(list->regions, capacity * sizeof(*regions));
         if (!regions)
-            return NULL;
+            return;
         list->regions = regions;
         list->capacity = capacity;
     }
-    list->regions[list->count] =
-        (struct posted_region){.region = region, .base = BP_UNMAPPED, .at = BP_UNMAPPED};
-    return &list->regions[list->count++];
+    list->regions[list->count++] = (struct posted_region){.region = region, .at = BP_UNMAPPED};
 }
 
-/* Does [base, base + length) have some of the registers that the backend has of `p`? */
-static bool covers(uint64_t base, uint64_t length, const struct posted_region *p)
+/* Is `who` (NULL: nobody) the one who answers where all the registers of `region` are at `base`? */
+static bool is_all_of(struct bus *bus, const struct bp_region *region, uint64_t base,
+                      const struct bp_region *who)
 {
-    const char *at = (const char *)p->region->ops.registers;
+    const char *at = (const char *)region->ops.registers;
     const struct bp_register *reg;
+    bool is = base != BP_UNMAPPED;
 
-    while ((reg = next_posted(p->region, &at))) {
-        uint64_t gpa = p->at + reg->offset;
-        if (gpa < base + length && base < gpa + reg->width)
-            return true;
-    }
-    return false;
+    while (is && (reg = next_posted(region, &at)))
+        is = bus_answers(bus, base + reg->offset) == who;
+    return is;
 }
 
-/* For `region`, which comes to `base`: what was posted there before, of another. */
-static void make_way(struct posted_list *list, const struct bp_region *region, uint64_t base)
+static void follow(const struct posted_list *list, struct bus *bus, struct posted_region *p)
 {
-    for (uint32_t i = 0; i < list->count; i++) {
-        struct posted_region *p = &list->regions[i];
-        if (p->at != BP_UNMAPPED && p->at != p->base && covers(base, region->length, p))
-            move(list, p, BP_UNMAPPED);
-    }
+    uint64_t base = bus_place_of(p->region);
+
+    if (is_all_of(bus, p->region, base, p->region))
+        move(list, p, base);
+    else if (base != BP_UNMAPPED || !is_all_of(bus, p->region, p->at, NULL))
+        move(list, p, BP_UNMAPPED);
 }
 
 void posted_moved(struct bp_machine *m, const struct bp_region *region)
 {
     struct posted_list *list = m->posted;
-    struct posted_region *p = NULL;
-    uint64_t base = region->base;
 
     if (!list || region->space != BP_SPACE_MMIO)
         return;
     pthread_mutex_lock(&list->lock);
-    if (has_posted(region)) {
-        p = find(list, region);
-        if (!p)
-            p = append(list, region);
-    }
-    if (p)
-        p->base = base;
-    if (base != BP_UNMAPPED) {
-        make_way(list, region, base);
-        if (p)
-            move(list, p, base);
-    }
+    if (has_posted(region) && !has(list, region))
+        append(list, region);
+    for (uint32_t i = 0; i < list->count; i++)
+        follow(list, m->bus, &list->regions[i]);
     pthread_mutex_unlock(&list->lock);
 }
 

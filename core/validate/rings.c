@@ -130,6 +130,14 @@ static uint64_t length(struct tape *t)
     return tape_below(t, 4) ? UINT64_C(1) << tape_below(t, 13) : tape_below(t, BLOCK);
 }
 
+/* An ordinary register, to switch something on, or to tell something. */
+static bool is_written(const struct bp_register *reg)
+{
+    uint32_t access = reg->access & ~BP_REG_POSTED;
+
+    return access == BP_REG_RW || access == BP_REG_WO;
+}
+
 static void set_up(struct bp_node *n, struct bp_region *r, struct tape *t)
 {
     uint64_t gpa = block_in_ram(t);
@@ -155,7 +163,7 @@ static void set_up(struct bp_node *n, struct bp_region *r, struct tape *t)
             put(r, reg, length(t));
         } else if (reg->access & BP_REG_DOORBELL) {
             put(r, reg, tape_below(t, 16));
-        } else if ((reg->access == BP_REG_RW || reg->access == BP_REG_WO) && !tape_below(t, 4)) {
+        } else if (is_written(reg) && !tape_below(t, 4)) {
             put(r, reg, tape_below(t, 2) ? UINT64_MAX : tape_below(t, 16)); /* switch it on */
         }
     }

@@ -283,14 +283,20 @@ int posted_open(struct vm *vm, int vcpu_fd);
 void posted_close(struct vm *vm);
 /* posted_take()'s other half. [vcpu] */
 void posted_take_some(struct vcpu *v);
+/* Has all arrived that was in the ring? `last` is read first: were it the later one, others could
+ * have filled the ring meanwhile up to just there. */
+static inline bool posted_is_empty(const struct kvm_coalesced_mmio_ring *ring)
+{
+    uint32_t last = __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE);
+
+    return __atomic_load_n(&ring->first, __ATOMIC_ACQUIRE) == last;
+}
 /* After each KVM_RUN, before its exit is looked at: hands over what any vCPU has posted. [vcpu] */
 static inline void posted_take(struct vcpu *v)
 {
     const struct kvm_coalesced_mmio_ring *ring = v->vm->ring;
 
-    if (__builtin_expect(ring && __atomic_load_n(&ring->first, __ATOMIC_ACQUIRE) !=
-                                     __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE),
-                         0))
+    if (__builtin_expect(ring && !posted_is_empty(ring), 0))
         posted_take_some(v);
 }
 

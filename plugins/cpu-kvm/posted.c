@@ -43,21 +43,20 @@ static void posted_deliver(void *self,
 {
     struct vm *vm = self;
     struct kvm_coalesced_mmio_ring *ring = vm->ring;
-    uint32_t first;
+    uint32_t first, last;
 
-    if (!ring || __atomic_load_n(&ring->first, __ATOMIC_ACQUIRE) ==
-                     __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE))
+    if (!ring || posted_is_empty(ring))
         return;
     pthread_mutex_lock(&vm->ring_lock);
-    first = ring->first;
-    while (first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
+    /* What comes meanwhile is left for the next one: a guest cannot keep a thread here. */
+    last = __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE);
+    for (first = ring->first; first != last; first = (first + 1) % RING_ENTRIES) {
         const struct kvm_coalesced_mmio *entry = &ring->coalesced_mmio[first];
         uint64_t value;
 
         memcpy(&value, entry->data, sizeof(value));
         write(context, entry->phys_addr, value & low_bytes(entry->len), entry->len);
-        first = (first + 1) % RING_ENTRIES;
-        __atomic_store_n(&ring->first, first, __ATOMIC_RELEASE);
+        __atomic_store_n(&ring->first, (first + 1) % RING_ENTRIES, __ATOMIC_RELEASE);
     }
     pthread_mutex_unlock(&vm->ring_lock);
 }

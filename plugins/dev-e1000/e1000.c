@@ -339,6 +339,9 @@ fail:
 
 /* ---- snapshots ---- */
 
+/* No timer of the part's is further away; one that a damaged file has for ever would be silence. */
+#define LATEST_NS UINT64_C(5000000000)
+
 static int e1000_save(void *self, struct bp_writer *w)
 {
     const struct e1000 *e = self;
@@ -364,6 +367,7 @@ static int e1000_load(void *self, struct bp_reader *r)
 static int e1000_after_load(void *self)
 {
     struct e1000 *e = self;
+    uint64_t latest;
 
     if (!state_check(e)) {
         e1000_reset(e, BP_RESET_COLD);
@@ -371,8 +375,14 @@ static int e1000_after_load(void *self)
                              "the snapshot's network card is in a state that no 82540EM can have; "
                              "the file is damaged");
     }
-    for (uint32_t i = 0; i < TIMERS; i++)
+    latest = e->host->clock_ns(e->node) + LATEST_NS;
+    if (e->itr_until_ns > latest)
+        e->itr_until_ns = latest;
+    for (uint32_t i = 0; i < TIMERS; i++) {
+        if (e->deadline_ns[i] > latest)
+            e->deadline_ns[i] = latest;
         e->host->timer_set(e->node, i, e->deadline_ns[i] ? e->deadline_ns[i] : UINT64_MAX);
+    }
     if (e->blocked) /* this backend knows nothing of what that one had no room for */
         e->host->timer_set(e->node, TIMER_SENT, e->host->clock_ns(e->node));
     e->level = (e->reg[R_ICR] & e->reg[R_IMS]) && !e->deadline_ns[TIMER_ITR];

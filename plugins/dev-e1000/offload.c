@@ -55,6 +55,8 @@ void offload_complete(uint8_t *frame, uint32_t len, const struct bp_frame *f,
     rest = bp_be16(frame + start + offset);
     put_checksum(frame + start + offset, bp_sum(frame + start, len - start, 0),
                  offset == UDP_CHECKSUM);
+    if (offset & 1u)
+        return; /* it lies across two words of the sum */
     known->at = start;
     known->sum = 0xffffu - rest; /* with the checksum the rest of the sum is all that is left */
 }

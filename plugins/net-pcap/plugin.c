@@ -60,7 +60,7 @@ static const struct bp_prop capture_props[] = {
     {.name = "buffer",
      .help = "memory for what is not written yet; frames beyond it pass without being recorded",
      .initial = "4M",
-     .min = UINT64_C(64) * 1024,
+     .min = UINT64_C(128) * 1024,
      .max = UINT64_C(1) << 30,
      .type = BP_PROP_SIZE,
      BP_PROP_AT(struct capture_config, buffer)},

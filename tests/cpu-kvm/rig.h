@@ -47,6 +47,7 @@ struct rig {
     struct access accesses[RIG_ACCESSES];
     unsigned access_count;
     void (*on_access)(struct rig *r, const struct access *a); /* or NULL */
+    void *context;                                            /* the test's */
     uint32_t done;                                            /* bit a vCPU */
 };
 

@@ -141,6 +141,65 @@ static void another_thread_hands_them_over(void **state)
     rig_free(r);
 }
 
+/* Takes part until the guest is done. */
+struct second {
+    struct rig *rig;
+    uint32_t next, stop;
+    bool wrong;
+};
+
+static void note_next(void *context, uint64_t gpa, uint64_t value, uint32_t width)
+{
+    struct second *h = context;
+
+    (void)width;
+    h->wrong |= gpa != LONG_MMIO || value != h->next;
+    h->next++;
+}
+
+static void note_exit(struct rig *r, const struct access *a)
+{
+    struct second *h = (struct second *)r->context;
+
+    if (a->mmio)
+        note_next(h, a->address, a->value, a->width);
+    r->access_count = 0;
+}
+
+static void *take_part(void *arg)
+{
+    struct second *h = arg;
+    const struct bp_cpu_posted *p = posted_of(h->rig);
+
+    while (!__atomic_load_n(&h->stop, __ATOMIC_ACQUIRE))
+        p->deliver(h->rig->vm, note_next, h);
+    return NULL;
+}
+
+/* Each is seen once, and in order, whoever hands it over. */
+static void two_threads_hand_them_over_in_order(void **state)
+{
+    struct second h = {.rig = rig_new(1)};
+    struct rig *r = h.rig;
+    pthread_t thread;
+
+    (void)state;
+    r->on_access = note_exit;
+    r->context = &h;
+    assert_int_equal(posted_of(r)->post(r->vm, LONG_MMIO, 4, 1), 0);
+    LOAD_LONG(r, 0x31, 0xc0,          /* xor %eax,%eax */
+              0x89, 0x07, 0xff, 0xc0, /* again: mov %eax,(%rdi); inc %eax */
+              0x3d, 0xd0, 0x07, 0, 0, /* cmp $2000,%eax */
+              0x75, 0xf5, DONE);      /* jne again */
+    assert_int_equal(pthread_create(&thread, NULL, take_part, &h), 0);
+    rig_run(r, BP_STOP_KICKED);
+    __atomic_store_n(&h.stop, 1, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    assert_int_equal(h.next, 2000);
+    assert_false(h.wrong);
+    rig_free(r);
+}
+
 static void what_waits_is_there_when_the_vcpu_stops(void **state)
 {
     struct rig *r = rig_new(1);
@@ -194,6 +253,7 @@ int main(void)
         cmocka_unit_test(only_writes_within_the_range_wait),
         cmocka_unit_test(more_than_the_ring_holds_arrive_all_the_same),
         cmocka_unit_test(another_thread_hands_them_over),
+        cmocka_unit_test(two_threads_hand_them_over_in_order),
         cmocka_unit_test(what_waits_is_there_when_the_vcpu_stops),
         cmocka_unit_test(a_range_that_was_taken_back_makes_exits),
         cmocka_unit_test(ranges_that_cannot_be_are_refused),

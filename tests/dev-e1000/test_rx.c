@@ -415,7 +415,7 @@ static uint32_t plain_sum(const uint8_t *data, uint32_t len)
 /* A frame whose checksum is filled in on the way, at any place, is not added up twice; the guest's
  * buffer tells whether the sum is right all the same. */
 static void completed(uint32_t strip, uint32_t ctrl, uint32_t len, uint32_t pcss, uint32_t at,
-                      uint8_t fill)
+                      uint8_t fill, uint16_t offset)
 {
     struct nic *n = nic_started();
     uint8_t data[200];
@@ -425,7 +425,7 @@ static void completed(uint32_t strip, uint32_t ctrl, uint32_t len, uint32_t pcss
                              .bufs = &buf,
                              .flags = 1,
                              .csum_start = (uint16_t)at,
-                             .csum_offset = 2};
+                             .csum_offset = offset};
 
     for (uint32_t i = 0; i < len; i++)
         data[i] = fill ? (uint8_t)(fill - i * 7) : 0;
@@ -433,7 +433,7 @@ static void completed(uint32_t strip, uint32_t ctrl, uint32_t len, uint32_t pcss
     if (ctrl & CTRL_VME)
         put_bytes(data + 12, "\x81\x00\x00\x05", 4);
     if (!fill)
-        data[at + 2] = data[at + 3] = 0xff;
+        data[at + offset] = data[at + offset + 1] = 0xff;
     wr(n, E1000_RCTL, (rd(n, E1000_RCTL) & ~RCTL_SECRC) | strip);
     wr(n, E1000_CTRL, rd(n, E1000_CTRL) | ctrl);
     wr(n, E1000_RXCSUM, pcss);
@@ -453,11 +453,12 @@ static void packet_checksum_is_right_where_another_was_filled_in(void **state)
     for (uint32_t i = 0; i < 7; i++) {
         for (uint32_t k = 0; k < 5; k++) {
             for (uint32_t len = 64; len < 67; len++) {
-                completed(RCTL_SECRC, 0, len, starts[i], places[k], (uint8_t)(1 + 37 * k + i));
-                completed(0, 0, len, starts[i], places[k], 0xff);
-                completed(RCTL_SECRC, CTRL_VME, len, starts[i], places[k], 0x55);
-                completed(0, CTRL_VME, len, starts[i], places[k], 0xaa);
-                completed(RCTL_SECRC, 0, len, starts[i], places[k], 0);
+                completed(RCTL_SECRC, 0, len, starts[i], places[k], (uint8_t)(1 + 37 * k + i), 2);
+                completed(0, 0, len, starts[i], places[k], 0xff, 2);
+                completed(RCTL_SECRC, CTRL_VME, len, starts[i], places[k], 0x55, 2);
+                completed(0, CTRL_VME, len, starts[i], places[k], 0xaa, 2);
+                completed(RCTL_SECRC, 0, len, starts[i], places[k], 0, 2);
+                completed(0, 0, len, starts[i], places[k], 0x33, 3);
             }
         }
     }

@@ -218,6 +218,33 @@ static void bad_snapshots_are_refused(void **state)
     REFUSES(blocked, 2);
 }
 
+/* Timers that are set for ever are silence for ever; no real one is seconds away. */
+static void bad_snapshot_with_interrupts_at_the_end_of_time(void **state)
+{
+    struct nic *n = nic_started();
+    uint8_t *self = fake_self(n->h);
+    struct e1000 *e = (struct e1000 *)(void *)self;
+
+    (void)state;
+    wr(n, E1000_ITR, 1000);
+    wr(n, E1000_IMS, INT_RXT0);
+    fake_ops(n->h)->stop(self);
+    e->reg[R_ICR] = INT_RXT0;
+    e->itr_until_ns = UINT64_MAX;
+    for (uint32_t i = TIMER_ITR; i <= TIMER_TADV; i++)
+        e->deadline_ns[i] = UINT64_MAX - 1;
+    assert_int_equal(fake_ops(n->h)->after_load(self), 0);
+    fake_ops(n->h)->start(self);
+    assert_int_equal(intx(n), 0);
+    fake_advance_ns(n->h, UINT64_C(5000000000));
+    assert_int_equal(intx(n), 1);
+    assert_int_equal(rd(n, E1000_ICR), INT_RXT0 | INT_TXDW);
+    fake_advance_ns(n->h, 256000);
+    rx_give_frame(n, 100);
+    assert_int_equal(intx(n), 1);
+    nic_free(n);
+}
+
 #define HEADERS 54u
 #define PAYLOAD 2000u
 
@@ -342,6 +369,7 @@ int main(void)
         cmocka_unit_test(eeprom_goes_along),
         cmocka_unit_test(word_just_written_goes_along),
         cmocka_unit_test(bad_snapshots_are_refused),
+        cmocka_unit_test(bad_snapshot_with_interrupts_at_the_end_of_time),
         cmocka_unit_test(bad_snapshot_with_more_sent_than_there_was),
         cmocka_unit_test(bad_snapshot_with_what_no_backend_is_given),
     };

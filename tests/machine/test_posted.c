@@ -152,6 +152,43 @@ static void what_is_mapped_there_instead_has_nothing_posted_but_its_own(void **s
     assert_int_equal(posted_after(BAR & ~0x3fffu), 1);
 }
 
+/* A region that was there before answers; the other's registers are not posted over it. When both
+ * are off and the first comes back, they still are not. BAR 1 of function 1 goes over BAR 0 of
+ * function 0, whose posted registers stay. */
+static void registers_under_another_region_are_not_posted(void **state)
+{
+    struct rig *r =
+        make(CODE(CONFIG_WRITE(0x14, 0xd0000000u), {LOAD, 0, 0x80000810u}, {OUT, 4, 0xcf8},
+                  {LOAD, 0, 0xd0000000u}, {OUT, 4, 0xcfc}, {LOAD, 0, 0x80000814u}, {OUT, 4, 0xcf8},
+                  {LOAD, 0, 0}, {OUT, 4, 0xcfc}, COUNT(0), CONFIG_WRITE(0x04, 0), COUNT(1),
+                  CONFIG_WRITE(0x04, 3), COUNT(2), SPIN(26)),
+             PARTS);
+
+    (void)state;
+    started(r);
+    wait_for(r, READY, 1);
+    assert_int_equal(peek(r, RESULTS), 1);     /* function 1's, which was there before */
+    assert_int_equal(peek(r, RESULTS + 4), 1); /* now function 0's */
+    assert_int_equal(peek(r, RESULTS + 8), 1);
+    discard(r);
+}
+
+/* The fake has room for eight, and a device has two. */
+static void what_the_backend_has_no_room_for_does_not_wait(void **state)
+{
+    struct rig *r =
+        make(CODE(COUNT(0), SPIN(2)), PARTS "[e2]\nplugin = pci-parts\nmodel = everything\n"
+                                            "[e3]\nplugin = pci-parts\nmodel = everything\n"
+                                            "[e4]\nplugin = pci-parts\nmodel = everything\n"
+                                            "[e5]\nplugin = pci-parts\nmodel = everything\n");
+
+    (void)state;
+    started(r);
+    wait_for(r, READY, 1);
+    assert_int_equal(peek(r, RESULTS), 8);
+    discard(r);
+}
+
 static void without_the_backend_s_offer_nothing_waits(void **state)
 {
     struct rig *r = make(CODE(MASTER, DO_DMA(BAR, VALUE), {READ, 4, TARGET}, {WRITE, 4, RESULTS},
@@ -174,6 +211,8 @@ int main(void)
         cmocka_unit_test(the_next_access_finds_it_done),
         cmocka_unit_test(the_registers_are_followed_wherever_they_go),
         cmocka_unit_test(what_is_mapped_there_instead_has_nothing_posted_but_its_own),
+        cmocka_unit_test(registers_under_another_region_are_not_posted),
+        cmocka_unit_test(what_the_backend_has_no_room_for_does_not_wait),
         cmocka_unit_test(without_the_backend_s_offer_nothing_waits),
     };
 

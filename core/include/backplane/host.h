@@ -42,8 +42,8 @@ struct bp_register {
 
 /* Or'ed into `access` of a memory-mapped register: a write may arrive late, so that a CPU backend
  * can let the guest run on ("bp.posted/1"). It arrives in order with the vCPU's other accesses to
- * devices, and before any callback of the host's loop to the device. A device that waits for the
- * write looks, by a timer: nothing else need happen by itself. */
+ * devices, and before the turn of the host's loop in which that calls the device. A device that
+ * waits for the write looks, by a timer: nothing else need happen by itself. */
 #define BP_REG_POSTED 0x1000u
 
 /* How a device answers accesses to a region.

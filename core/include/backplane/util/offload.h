@@ -75,22 +75,11 @@ __attribute__((target("avx2"))) static inline uint64_t bp_sum_64(const uint8_t *
 }
 #endif
 
-/* The sum of `len` bytes as 16-bit words in network order, added to `sum`, which has 16 bits. A
- * length that is odd counts as if a zero followed: only the last part of a sum may have one. */
-static inline uint32_t bp_sum(const uint8_t *data, uint64_t len, uint32_t sum)
+/* The sum of `len` bytes in the host's words, 32 bits wide at most, eight bytes at a time. */
+static inline uint64_t bp_sum_plain(const uint8_t *data, uint64_t len)
 {
     uint64_t total = 0;
-    uint32_t words;
 
-#if defined(__x86_64__)
-    while (len >= 64 && __builtin_cpu_supports("avx2")) {
-        uint64_t blocks = len / 64 < BP_SUM_BLOCKS ? len / 64 : BP_SUM_BLOCKS;
-
-        total += bp_sum_64(data, blocks);
-        data += blocks * 64;
-        len -= blocks * 64;
-    }
-#endif
     for (; len >= 8; len -= 8, data += 8)
         total += bp_sum_word(data, 8);
     if (len & 4)
@@ -101,12 +90,37 @@ static inline uint32_t bp_sum(const uint8_t *data, uint64_t len, uint32_t sum)
     data += len & 2;
     if (len & 1)
         total += bp_sum_word(data, 1);
-    words = bp_sum_fold(total);
-    /* The two bytes of the sum change places with those of the words (RFC 1071, 2). */
+    return total;
+}
+
+/* 16 bits, in network order, of a sum in the host's words: its two bytes change places with those
+ * of the words (RFC 1071, 2). */
+static inline uint32_t bp_sum_network(uint64_t total)
+{
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    words = bp_sum_swap(words);
+    return bp_sum_swap(bp_sum_fold(total));
+#else
+    return bp_sum_fold(total);
 #endif
-    return bp_sum_fold((uint64_t)words + sum);
+}
+
+/* The sum of `len` bytes as 16-bit words in network order, added to `sum`, which has 16 bits. A
+ * length that is odd counts as if a zero followed: only the last part of a sum may have one. */
+static inline uint32_t bp_sum(const uint8_t *data, uint64_t len, uint32_t sum)
+{
+    uint64_t total = 0;
+
+#if defined(__x86_64__)
+    while (len >= 64 && __builtin_cpu_supports("avx2")) {
+        uint64_t blocks = len / 64 < BP_SUM_BLOCKS ? len / 64 : BP_SUM_BLOCKS;
+
+        total += bp_sum_64(data, blocks);
+        data += blocks * 64;
+        len -= blocks * 64;
+    }
+#endif
+    total += bp_sum_plain(data, len);
+    return bp_sum_fold((uint64_t)bp_sum_network(total) + sum);
 }
 
 static inline void bp_put_be16(uint8_t *at, uint32_t value)
