@@ -14,6 +14,8 @@
  * With FAKE_CHIPLESS it has no interrupt controllers: it takes them from the host, and waits in HLT
  * for what they have.
  */
+#include "cpu_posted.h"
+
 #include <backplane/ext/irqchip.h>
 #include <backplane/ext/posted.h>
 #include <backplane/ext/x86.h>
@@ -45,8 +47,6 @@ enum op {
     OP_POSTED,    /* rax = how many ranges are posted */
 };
 
-#define POSTED_MAX 8u
-
 #define VCPUS_MAX 8
 #define APIC_PAGE 0xfee00000u
 
@@ -64,19 +64,6 @@ enum op {
 #define TOGETHER_RIP 0x1000 /* where tests load their code */
 
 struct fake_vcpu;
-
-struct posted_write {
-    uint64_t gpa, value;
-    uint32_t width;
-};
-
-/* Of one lock, which is held while writes are handed over. */
-struct posted {
-    pthread_mutex_t lock;
-    uint64_t gpa[POSTED_MAX], length[POSTED_MAX]; /* 0: none */
-    uint32_t count;                               /* of writes that wait */
-    struct posted_write writes[POSTED_MAX];
-};
 
 struct fake_vm {
     const struct bp_host *host;
@@ -145,7 +132,7 @@ static int fake_vm_create(const struct bp_host *host, struct bp_node *node, cons
     vm->together = c->together;
     vm->posts = c->posts;
     pthread_mutex_init(&vm->lock, NULL);
-    pthread_mutex_init(&vm->posted.lock, NULL);
+    posted_init(&vm->posted);
     pthread_cond_init(&vm->wake, NULL);
     *out = vm;
     return 0;
@@ -156,7 +143,7 @@ static void fake_vm_destroy(void *self)
     struct fake_vm *vm = self;
 
     pthread_mutex_destroy(&vm->lock);
-    pthread_mutex_destroy(&vm->posted.lock);
+    posted_exit(&vm->posted);
     pthread_cond_destroy(&vm->wake);
     free(vm);
 }
@@ -287,32 +274,14 @@ static uint64_t acknowledge(const struct fake_vcpu *v)
 
 static int fake_post(void *self, uint64_t gpa, uint64_t length, uint32_t on)
 {
-    struct posted *p = &((struct fake_vm *)self)->posted;
-    int err = on ? -ENOSPC : -ENOENT;
-
-    pthread_mutex_lock(&p->lock);
-    for (uint32_t i = 0; i < POSTED_MAX && err; i++) {
-        if (on ? p->length[i] != 0 : p->gpa[i] != gpa || p->length[i] != length)
-            continue;
-        p->gpa[i] = gpa;
-        p->length[i] = on ? length : 0;
-        err = 0;
-    }
-    pthread_mutex_unlock(&p->lock);
-    return err;
+    return posted_range(&((struct fake_vm *)self)->posted, gpa, length, on);
 }
 
 static void fake_deliver(void *self,
                          void (*write)(void *context, uint64_t gpa, uint64_t value, uint32_t width),
                          void *context)
 {
-    struct posted *p = &((struct fake_vm *)self)->posted;
-
-    pthread_mutex_lock(&p->lock);
-    for (uint32_t i = 0; i < p->count; i++)
-        write(context, p->writes[i].gpa, p->writes[i].value, p->writes[i].width);
-    p->count = 0;
-    pthread_mutex_unlock(&p->lock);
+    posted_hand_over(&((struct fake_vm *)self)->posted, write, context);
 }
 
 static const void *fake_extension(void *self, const char *id)
@@ -321,39 +290,6 @@ static const void *fake_extension(void *self, const char *id)
         .size = sizeof(posted), .post = fake_post, .deliver = fake_deliver};
 
     return !strcmp(id, BP_POSTED_ID) && ((struct fake_vm *)self)->posts ? &posted : NULL;
-}
-
-static int is_posted(struct posted *p, uint64_t gpa, uint32_t width)
-{
-    for (uint32_t i = 0; i < POSTED_MAX; i++)
-        if (gpa >= p->gpa[i] && gpa + width <= p->gpa[i] + p->length[i])
-            return 1;
-    return 0;
-}
-
-/* Puts the write into the queue, if it may wait and there is room. */
-static int post_write(struct fake_vcpu *v, uint64_t gpa, uint32_t width)
-{
-    struct posted *p = &v->vm->posted;
-    int waits;
-
-    pthread_mutex_lock(&p->lock);
-    waits = p->count < POSTED_MAX && is_posted(p, gpa, width);
-    if (waits)
-        p->writes[p->count++] = (struct posted_write){gpa, v->gpr.rax, width};
-    pthread_mutex_unlock(&p->lock);
-    return waits;
-}
-
-static uint32_t posted_ranges(struct posted *p)
-{
-    uint32_t count = 0;
-
-    pthread_mutex_lock(&p->lock);
-    for (uint32_t i = 0; i < POSTED_MAX; i++)
-        count += p->length[i] != 0;
-    pthread_mutex_unlock(&p->lock);
-    return count;
 }
 
 static void write_by_bus(void *context, uint64_t gpa, uint64_t value, uint32_t width)
@@ -423,7 +359,7 @@ static int run(struct fake_vcpu *v)
             v->gpr.rax = bus->pio_read(v->vcpu, (uint16_t)address, width);
             break;
         case OP_WRITE:
-            if (post_write(v, address, width))
+            if (posted_write(&v->vm->posted, address, v->gpr.rax, width))
                 break;
             leave_for(v, address);
             if (apic_access(v, address, width, 1))
