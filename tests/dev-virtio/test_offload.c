@@ -82,18 +82,18 @@ static void expect_sum(const uint8_t *data, uint64_t len)
 static void the_sum_is_that_of_words_whatever_the_length(void **state)
 {
     static const uint64_t lengths[] = {65553, 1048576, 1048575, 1048576 + 63};
-    uint8_t *data = malloc(1048576 + 64);
+    uint8_t *data = malloc(1048576 + 128);
 
     (void)state;
     assert_non_null(data);
-    for (uint64_t i = 0; i < 1048576 + 64; i++)
+    for (uint64_t i = 0; i < 1048576 + 128; i++)
         data[i] = (uint8_t)(i * 37 + i / 251);
     for (uint64_t len = 0; len < 300; len++)
         expect_sum(data + len % 17, len);
     for (uint32_t i = 0; i < 4; i++)
         expect_sum(data + i, lengths[i]);
     for (uint32_t value = 0; value < 256; value += 51) {
-        memset(data, (int)value, 1048576 + 64);
+        memset(data, (int)value, 1048576 + 128);
         for (uint32_t i = 0; i < 4; i++)
             expect_sum(data, lengths[i]);
     }
