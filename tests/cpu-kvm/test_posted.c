@@ -144,6 +144,7 @@ static void another_thread_hands_them_over(void **state)
 /* Takes part until the guest is done. */
 struct second {
     struct rig *rig;
+    pthread_mutex_t lock; /* as a device has its domain */
     uint32_t next, stop;
     bool wrong;
 };
@@ -153,8 +154,10 @@ static void note_next(void *context, uint64_t gpa, uint64_t value, uint32_t widt
     struct second *h = context;
 
     (void)width;
+    pthread_mutex_lock(&h->lock);
     h->wrong |= gpa != LONG_MMIO || value != h->next;
     h->next++;
+    pthread_mutex_unlock(&h->lock);
 }
 
 static void note_exit(struct rig *r, const struct access *a)
@@ -179,7 +182,7 @@ static void *take_part(void *arg)
 /* Each is seen once, and in order, whoever hands it over. */
 static void two_threads_hand_them_over_in_order(void **state)
 {
-    struct second h = {.rig = rig_new(1)};
+    struct second h = {.rig = rig_new(1), .lock = PTHREAD_MUTEX_INITIALIZER};
     struct rig *r = h.rig;
     pthread_t thread;
 
