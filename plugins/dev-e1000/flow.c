@@ -9,15 +9,11 @@
  */
 #include "e1000.h"
 
+#include <backplane/util/offload.h>
 #include <string.h>
 
 #define PAUSE_OPCODE 1u
 #define QUANTUM_BITS 512u /* bit times of one unit of a pause */
-
-static uint32_t be16(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 8 | at[1];
-}
 
 static void resume(struct e1000 *e)
 {
@@ -43,13 +39,13 @@ int flow_received(struct e1000 *e, const uint8_t *frame, uint32_t len)
 {
     uint32_t rctl = e->reg[R_RCTL], quanta;
 
-    if (len < 18 || !e->reg[R_FCT] || be16(frame + 12) != e->reg[R_FCT])
+    if (len < 18 || !e->reg[R_FCT] || bp_be16(frame + 12) != e->reg[R_FCT])
         return 0;
-    if (be16(frame + 14) != PAUSE_OPCODE || !for_this_mac(e, frame)) {
+    if (bp_be16(frame + 14) != PAUSE_OPCODE || !for_this_mac(e, frame)) {
         stat_add(e, R_FCRUC, 1);
         return !(rctl & RCTL_PMCF);
     }
-    quanta = be16(frame + 16);
+    quanta = bp_be16(frame + 16);
     if (e->reg[R_CTRL] & CTRL_RFCE) {
         stat_add(e, quanta ? R_XOFFRXC : R_XONRXC, 1);
         if (quanta)

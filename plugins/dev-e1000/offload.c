@@ -10,8 +10,8 @@
  */
 #include "e1000.h"
 
+#include <backplane/util/finish.h>
 #include <backplane/util/le.h>
-#include <backplane/util/offload.h>
 #include <errno.h>
 #include <string.h>
 
@@ -25,12 +25,6 @@
 #define TCP_CWR 0x80u
 #define PROTOCOL_TCP 6u
 #define PROTOCOL_UDP 17u
-#define UDP_CHECKSUM 6u /* offset in the header */
-
-/* virtio 1.2, 5.1.6: what bp_frame borrows. */
-#define NEEDS_CSUM 1u
-#define GSO_TCPV4 1u
-#define GSO_TCPV6 4u
 
 static void put_be32(uint8_t *at, uint32_t value)
 {
@@ -38,25 +32,16 @@ static void put_be32(uint8_t *at, uint32_t value)
     bp_put_be16(at + 2, value);
 }
 
-/* In UDP 0 says that there is none (RFC 768). */
-static void put_checksum(uint8_t *at, uint32_t sum, int zero_is_none)
-{
-    sum = ~sum & 0xffffu;
-    bp_put_be16(at, !sum && zero_is_none ? 0xffffu : sum);
-}
-
 void offload_complete(uint8_t *frame, uint32_t len, const struct bp_frame *f,
                       struct e1000_known *known)
 {
-    uint32_t start = f->csum_start, offset = f->csum_offset, rest;
+    uint32_t start = f->csum_start, offset = f->csum_offset, rest = 0;
 
-    if (start >= len || offset + 2 > len - start)
+    if (start < len && offset + 2 <= len - start)
+        rest = bp_be16(frame + start + offset);
+    /* One at an odd offset lies across two words of the sum. */
+    if (bp_checksum_fill(frame, len, start, offset) || offset & 1u)
         return;
-    rest = bp_be16(frame + start + offset);
-    put_checksum(frame + start + offset, bp_sum(frame + start, len - start, 0),
-                 offset == UDP_CHECKSUM);
-    if (offset & 1u)
-        return; /* it lies across two words of the sum */
     known->at = start;
     known->sum = 0xffffu - rest; /* with the checksum the rest of the sum is all that is left */
 }
@@ -81,11 +66,12 @@ uint32_t offload_sum(const uint8_t *frame, uint32_t len, uint32_t body, uint32_t
 static void put_sum(uint8_t *data, uint32_t len, uint32_t css, uint32_t cso, uint32_t cse,
                     int zero_is_none)
 {
-    uint32_t end = cse ? cse + 1 : len;
+    uint32_t end = cse ? cse + 1 : len, sum;
 
     if (end > len || css >= end || cso + 2 > len)
         return;
-    put_checksum(data + cso, bp_sum(data + css, end - css, 0), zero_is_none);
+    sum = ~bp_sum(data + css, end - css, 0) & 0xffffu;
+    bp_put_be16(data + cso, !sum && zero_is_none ? 0xffffu : sum);
 }
 
 static void put_sums(uint8_t *data, uint32_t len, const struct e1000_context *c, uint32_t popts)
@@ -293,12 +279,12 @@ uint32_t offload_frame(struct e1000 *e, struct bp_frame *frame, struct bp_buf *b
         return next_segment(e, buf);
     *buf = (struct bp_buf){.data = e->tx_packet + t->start, .len = t->size};
     if (t->whole || t->checksum) {
-        frame->flags = NEEDS_CSUM;
+        frame->flags = BP_HDR_NEEDS_CSUM;
         frame->csum_start = (uint16_t)(c->tucss + tag);
         frame->csum_offset = (uint16_t)(c->tucso - c->tucss);
     }
     if (t->whole && t->size > (uint32_t)c->hdrlen + c->mss) {
-        frame->gso_type = c->tucmd & TUCMD_IP ? GSO_TCPV4 : GSO_TCPV6;
+        frame->gso_type = c->tucmd & TUCMD_IP ? BP_GSO_TCPV4 : BP_GSO_TCPV6;
         frame->gso_size = c->mss;
         frame->hdr_len = c->hdrlen;
     }

@@ -10,6 +10,7 @@
  */
 #include "e1000.h"
 
+#include <backplane/util/finish.h>
 #include <backplane/util/le.h>
 #include <errno.h>
 #include <string.h>
@@ -21,9 +22,7 @@
 #define LOOK_LEAST_NS UINT64_C(50000)
 #define LOOK_MOST_NS UINT64_C(10000000)
 
-/* bp_frame.flags */
-#define NEEDS_CSUM 1u
-#define DATA_VALID 2u
+#define DATA_VALID 2u /* of bp_frame.flags */
 
 struct chain {
     uint64_t at[CHAIN_MAX], address[CHAIN_MAX];
@@ -314,7 +313,7 @@ static int take_frame(struct e1000 *e, uint32_t queue, const struct bp_frame *fr
         memcpy(e->rx_frame + len, frame->bufs[i].data, frame->bufs[i].len);
         len += frame->bufs[i].len;
     }
-    if (frame->flags & NEEDS_CSUM)
+    if (frame->flags & BP_HDR_NEEDS_CSUM)
         offload_complete(e->rx_frame, (uint32_t)len, frame, &known);
     if (len < FRAME_MIN) {
         memset(e->rx_frame + len, 0, FRAME_MIN - len);
