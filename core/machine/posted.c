@@ -67,7 +67,7 @@ static bool has_posted(const struct bp_region *region)
     return !region->ram && next_posted(region, &at);
 }
 
-/* All of the region's, at `base`: 0 or -errno of the first that is refused. */
+/* All of the region's, at `base`: 0, or -errno where one is refused. */
 static int post_all(const struct posted_list *list, const struct bp_region *region, uint64_t base,
                     uint32_t on)
 {
@@ -75,8 +75,10 @@ static int post_all(const struct posted_list *list, const struct bp_region *regi
     const struct bp_register *reg;
     int err = 0;
 
-    while (!err && (reg = next_posted(region, &at)))
-        err = list->ops.post(list->vm, base + reg->offset, reg->width, on);
+    while ((reg = next_posted(region, &at))) {
+        int refused = list->ops.post(list->vm, base + reg->offset, reg->width, on);
+        err = err ? err : refused;
+    }
     return err;
 }
 
