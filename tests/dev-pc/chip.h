@@ -16,17 +16,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const struct chip_config chip_directed_eoi = {
-    .ioapic_base = 0xfec00000,
-    .pic_port = 0x20,
-    .pic2_port = 0xa0,
-    .elcr_port = 0x4d0,
-    .pit_port = 0x40,
-    .speaker_port = 0x61,
-    .ferr_port = 0xf0,
-    .virtual_wire = 1,
-    .directed_eoi = 1,
-};
+static const struct chip_config chip_directed_eoi = {CHIP_DEFAULTS, .directed_eoi = 1};
 
 #define CHIP_VCPUS 32
 #define CHIP_TSC_HZ 2000000000u

@@ -15,15 +15,10 @@ struct chip_config {
     uint8_t virtual_wire, directed_eoi;
 };
 
-static const struct chip_config chip_defaults = {
-    .ioapic_base = 0xfec00000,
-    .pic_port = 0x20,
-    .pic2_port = 0xa0,
-    .elcr_port = 0x4d0,
-    .pit_port = 0x40,
-    .speaker_port = 0x61,
-    .ferr_port = 0xf0,
-    .virtual_wire = 1,
-};
+#define CHIP_DEFAULTS                                                                              \
+    .ioapic_base = 0xfec00000, .pic_port = 0x20, .pic2_port = 0xa0, .elcr_port = 0x4d0,            \
+    .pit_port = 0x40, .speaker_port = 0x61, .ferr_port = 0xf0, .virtual_wire = 1
+
+static const struct chip_config chip_defaults = {CHIP_DEFAULTS};
 
 #endif
